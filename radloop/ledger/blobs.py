@@ -1,0 +1,16 @@
+"""Which bytes at rest the ledger still names."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, select
+
+from radloop.ledger.tables import findings, instances, objects, quarantine
+
+NAMED_BY = (
+    instances.c.blob_key, objects.c.blob_key, quarantine.c.blob_key, findings.c.picture_key, findings.c.heatmap_key,
+)  # fmt: skip
+
+
+def referenced(conn: Connection, keys: Collection[str]) -> set[str]:
+    """Those of `keys` that some row names: the others are orphans of a crash. Ask for some hundreds at a time."""
+    return {key for column in NAMED_BY for key in conn.scalars(select(column).where(column.in_(keys)))}

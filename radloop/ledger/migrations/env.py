@@ -1,0 +1,12 @@
+"""Alembic's entry: migrates the connection that `Ledger.upgrade` hands over."""
+
+from alembic import context
+
+from radloop.ledger.tables import metadata
+
+connection = context.config.attributes["connection"]
+# One transaction for all revisions: a killed upgrade leaves the old tables.
+context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=False)
+with context.begin_transaction():
+    context.run_migrations()
+connection.commit()

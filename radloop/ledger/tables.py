@@ -1,0 +1,341 @@
+"""Every table of the ledger, once. Modules beside this one hold what is done with them.
+
+Identifiers (UIDs, accession numbers, patient ids) are patient data: they stand in `studies`, `instances`, `orders` and
+`objects` only. Keys are our own surrogate ids.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import DateTime, TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware UTC time. SQLite keeps no offset, so it is put back when read."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Only aware times may enter."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without an offset")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Aware in UTC, whatever the database keeps."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _id() -> Column[Any]:
+    return Column("id", String(32), primary_key=True)
+
+
+def _ref(name: str, target: str, *, nullable: bool = False, index: bool = True) -> Column[Any]:
+    return Column(name, String(32), ForeignKey(f"{target}.id"), nullable=nullable, index=index)
+
+
+studies = Table(
+    "studies",
+    metadata,
+    _id(),
+    Column("study_uid", String(64), nullable=False, unique=True),
+    Column("patient_id", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("accession_number", Text, nullable=False, index=True),
+)
+
+study_versions = Table(
+    "study_versions",
+    metadata,
+    _id(),
+    _ref("study_id", "studies"),
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text),
+    Column("urgency", String(16), nullable=False),
+    # Who is read first: the order's priority, or what an earlier version's findings said.
+    Column("priority_rank", Integer, nullable=False),
+    Column("signal", String(16)),
+    Column("expected", Integer),
+    Column("missing", Integer),
+    Column("peer", Text, nullable=False),
+    Column("instances", Integer, nullable=False),
+    Column("modalities", JSON, nullable=False),
+    Column("received_at", Utc, nullable=False),
+    Column("completed_at", Utc),
+    Column("answered_at", Utc),
+    Column("lease_owner", String(64)),
+    Column("lease_until", Utc),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", Utc),
+    UniqueConstraint("study_id", "number"),
+    Index("ix_study_versions_state_priority_rank", "state", "priority_rank", "completed_at"),
+    Index("ix_study_versions_received_at", "received_at"),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    _id(),
+    _ref("version_id", "study_versions"),
+    Column("sop_uid", String(64), nullable=False, unique=True),
+    Column("series_uid", String(64), nullable=False),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("transfer_syntax_uid", String(64), nullable=False),
+    Column("modality", String(16), nullable=False),
+    Column("content_sha256", String(64), nullable=False),
+    Column("blob_key", String(64), nullable=False),
+    Column("blob_sha256", String(64), nullable=False),
+    Column("blob_size", BigInteger, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("received_at", Utc, nullable=False),
+)
+
+acquisitions = Table(
+    "acquisitions",
+    metadata,
+    Column("instance_id", String(32), ForeignKey("instances.id"), primary_key=True),
+    _ref("version_id", "study_versions"),
+    Column("at", Utc, nullable=False, index=True),
+    *(
+        Column(name, Text, nullable=False)
+        for name in (
+            "modality", "body_part", "view", "description", "manufacturer", "model_name", "station", "software",
+            "protocol", "photometric", "kernel", "transfer_syntax",
+        )
+    ),
+    *(Column(name, Float) for name in ("kvp", "exposure", "spacing", "thickness")),
+    *(Column(name, Integer) for name in ("rows", "columns", "frames", "bits_stored")),
+    Column("missing_tags", JSON, nullable=False),
+)  # fmt: skip
+
+orders = Table(
+    "orders",
+    metadata,
+    _id(),
+    Column("accession_number", Text, nullable=False, index=True),
+    Column("placer_number", Text, nullable=False),
+    Column("filler_number", Text, nullable=False),
+    Column("patient_id", Text, nullable=False, index=True),
+    Column("issuer", Text, nullable=False),
+    Column("priority", String(16), nullable=False),
+    Column("procedure", JSON),
+    Column("expected_instances", Integer),
+    Column("peer", Text, nullable=False),
+    Column("at", Utc, nullable=False),
+)
+
+hl7_messages = Table(
+    "hl7_messages",
+    metadata,
+    _id(),
+    Column("peer", Text, nullable=False),
+    Column("control_id", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("at", Utc, nullable=False),
+    UniqueConstraint("peer", "control_id"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    _id(),
+    Column("name", String(64), nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("standing", String(16), nullable=False),
+    Column("qualification", String(16), nullable=False),
+    Column("at", Utc, nullable=False),
+    UniqueConstraint("name", "version"),
+    Index(
+        "uq_models_champion", "name", unique=True,
+        sqlite_where=text("standing = 'CHAMPION'"), postgresql_where=text("standing = 'CHAMPION'"),
+    ),
+)  # fmt: skip
+
+results = Table(
+    "results",
+    metadata,
+    _id(),
+    _ref("version_id", "study_versions"),
+    _ref("predecessor_id", "results", nullable=True, index=False),
+    Column("model", String(64), nullable=False),
+    Column("model_version", String(32), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("standing", String(16), nullable=False),
+    Column("qualification", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text),
+    Column("run", JSON),
+    Column("at", Utc, nullable=False),
+    UniqueConstraint("version_id", "digest"),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("result_id", String(32), ForeignKey("results.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("target", String(64), nullable=False),
+    Column("code", JSON, nullable=False),
+    Column("probability", Float, nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("urgency", String(16), nullable=False),
+    Column("severity", String(16)),
+    Column("location", JSON),
+    Column("laterality", String(16)),
+    Column("instance_id", String(32), ForeignKey("instances.id")),
+    Column("picture_key", String(64)),
+    Column("heatmap_key", String(64)),
+    Column("box", JSON),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    _id(),
+    _ref("version_id", "study_versions"),
+    Column("model", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("error", Text, nullable=False),
+    Column("at", Utc, nullable=False),
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    _id(),
+    _ref("result_id", "results"),
+    Column("kind", String(20), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("identifier", String(256), nullable=False, index=True),
+    Column("media_type", String(64), nullable=False),
+    Column("blob_key", String(64), nullable=False),
+    Column("blob_sha256", String(64), nullable=False),
+    Column("blob_size", BigInteger, nullable=False),
+    Column("at", Utc, nullable=False),
+    UniqueConstraint("result_id", "kind", "ordinal"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id(),
+    _ref("object_id", "objects"),
+    _ref("version_id", "study_versions"),
+    Column("peer", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("urgency_rank", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("content_errors", Integer, nullable=False),
+    Column("queued_at", Utc, nullable=False),
+    Column("next_at", Utc, nullable=False),
+    Column("accepted_at", Utc),
+    Column("warnings", JSON),
+    Column("error", Text),
+    Column("lease_owner", String(64)),
+    Column("lease_until", Utc),
+    UniqueConstraint("object_id", "peer"),
+    Index("ix_deliveries_state_next_at", "state", "next_at"),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("peer", String(32), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("open_until", Utc),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _id(),
+    Column("reason", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("blob_key", String(64)),
+    Column("blob_sha256", String(64)),
+    Column("blob_size", BigInteger),
+    Column("at", Utc, nullable=False),
+)
+
+actors = Table(
+    "actors",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("token_sha256", String(64), unique=True),
+    Column("at", Utc, nullable=False),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    # The sealer gives numbers: a row's own order of arrival is no order of commit.
+    _id(),
+    Column("at", Utc, nullable=False, index=True),
+    Column("actor", Text, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("object_kind", String(32), nullable=False),
+    Column("object_id", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("sealed", Boolean, nullable=False, index=True),
+)
+
+audit_seals = Table(
+    "audit_seals",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    _ref("event_id", "audit_events"),
+    Column("chain", LargeBinary(32), nullable=False),
+)
+
+checks = Table(
+    "checks",
+    metadata,
+    _id(),
+    Column("suite", String(64), nullable=False),
+    Column("check", String(64), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("unexpected", Integer, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("window_start", Utc, nullable=False),
+    Column("window_end", Utc, nullable=False),
+    Column("at", Utc, nullable=False, index=True),
+)

@@ -1,0 +1,32 @@
+"""Fixtures that every room's tests share: a ledger on each database, and arrivals to put into it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from radloop.ledger import Ledger
+from radloop.ledger.tables import metadata
+from tests.peers.postgres import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with postgres(tmp_path_factory.mktemp("pg")) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        opened = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+        opened.upgrade()
+    else:
+        opened = Ledger(request.getfixturevalue("postgres_url"))
+        opened.upgrade()
+        with opened.write() as conn:
+            conn.execute(text("TRUNCATE " + ", ".join(metadata.tables)))
+    yield opened
+    opened.close()
