@@ -300,6 +300,11 @@ class Settings(BaseSettings):
         return self.store.keys or self.home / "keys"
 
     @property
+    def audit_anchor(self) -> Path:
+        """The file that keeps the end of the audit's chain."""
+        return self.home / "audit.anchor"
+
+    @property
     def models_path(self) -> Path:
         """The folder of the installed, signed bundles."""
         return self.home / "models"

@@ -8,7 +8,7 @@ from radloop.domain.enums import Urgency
 from radloop.domain.ids import new_id, utc_now
 from radloop.domain.records import Code, Order
 from radloop.ledger import studies as study_rows
-from radloop.ledger.tables import hl7_messages, orders
+from radloop.ledger.tables import hl7_messages, orders, studies
 
 
 def first_time(conn: Connection, peer: str, control_id: str, sha256: str, kind: str) -> bool:
@@ -65,6 +65,13 @@ def find(conn: Connection, accession_number: str, patient_id: str) -> Order | No
     query = select(orders).where(orders.c.accession_number == accession_number, orders.c.patient_id == patient_id)
     row = conn.execute(query.order_by(orders.c.at.desc()).limit(1)).first()
     return _order(row) if row else None
+
+
+def of_study(conn: Connection, study_id: str) -> Order | None:
+    """The newest order for the accession and patient of a study."""
+    keys = select(studies.c.accession_number, studies.c.patient_id).where(studies.c.id == study_id)
+    found = conn.execute(keys).first()
+    return find(conn, found.accession_number, found.patient_id) if found else None
 
 
 def update_patient(conn: Connection, patient_id: str, issuer: str) -> int:

@@ -31,12 +31,19 @@ def complete(conn: Connection, version_id: str, evidence: Evidence, at: datetime
     )
 
 
-def claim(conn: Connection, owner: str, now: datetime, until: datetime, limit: int) -> tuple[StudyVersion, ...]:
-    """Take up to `limit` versions that are due, urgent first: COMPLETE ones, and READING ones whose lease ended."""
-    due = or_(
-        and_(_v.state == StudyState.COMPLETE, or_(_v.not_before.is_(None), _v.not_before <= now)),
-        and_(_v.state == StudyState.READING, _v.lease_until < now),
-    )
+def due(conn: Connection, now: datetime) -> bool:
+    """Whether `claim` would find something: a cheap question that takes no lock."""
+    return conn.scalar(select(_v.id).where(_due(now)).limit(1)) is not None
+
+
+def claim(
+    conn: Connection, owner: str, now: datetime, until: datetime, limit: int, only: Collection[str] | None = None
+) -> tuple[StudyVersion, ...]:
+    """Take up to `limit` versions that are due, urgent first: COMPLETE ones, and READING ones whose lease ended.
+
+    `only` leaves all others alone.
+    """
+    due = _due(now) if only is None else and_(_due(now), _v.id.in_(only))
     query = select(_v.id).where(due).order_by(_v.priority_rank.desc(), _v.completed_at).limit(limit)
     ids = list(conn.scalars(query.with_for_update(skip_locked=True)))
     if not ids:
@@ -129,6 +136,13 @@ def counts(conn: Connection) -> dict[str, int]:
     """How many versions stand in each state; every state is named."""
     found: dict[str, int] = dict(conn.execute(select(_v.state, func.count()).group_by(_v.state)).all())
     return {state.value: found.get(state.value, 0) for state in StudyState}
+
+
+def _due(now: datetime) -> Any:
+    return or_(
+        and_(_v.state == StudyState.COMPLETE, or_(_v.not_before.is_(None), _v.not_before <= now)),
+        and_(_v.state == StudyState.READING, _v.lease_until < now),
+    )
 
 
 def _change(conn: Connection, condition: Any, **values: Any) -> bool:
