@@ -1,0 +1,1 @@
+"""Whole houses: real processes, real peers, from C-STORE to the answer."""
