@@ -5,8 +5,11 @@ matters of them comes out as our own errors.
 """
 
 import logging
+import os
 import sys
 import warnings
+from contextlib import suppress
+from typing import TextIO
 
 import structlog
 
@@ -26,10 +29,33 @@ def configure(process: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _naming(process),  # not a context variable: threads do not inherit those
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Tolerant(sys.stderr)),  # type: ignore[arg-type]
     )
-    structlog.contextvars.bind_contextvars(process=process)
+
+
+def _naming(process: str) -> structlog.typing.Processor:
+    def add(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {**event, "process": process}
+
+    return add
+
+
+class _Tolerant:
+    """A stream that drops what it cannot write: a full disk under the log must not fail the work that is logged."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write at once, or not at all."""
+        with suppress(OSError):
+            os.write(self._stream.fileno(), text.encode(errors="backslashreplace"))
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""

@@ -27,8 +27,12 @@ def add(conn: Connection, reason: str, peer: str, blob: Blob | None, detail: str
 
 def counts(conn: Connection) -> dict[str, int]:
     """How many were set aside, by reason."""
-    query = select(quarantine.c.reason, func.count()).group_by(quarantine.c.reason).order_by(quarantine.c.reason)
-    return {reason: number for reason, number in conn.execute(query)}
+    query = (
+        select(quarantine.c.reason, func.count().label("number"))
+        .group_by(quarantine.c.reason)
+        .order_by(quarantine.c.reason)
+    )
+    return {row.reason: row.number for row in conn.execute(query)}
 
 
 def latest(conn: Connection, limit: int | None = None) -> tuple[Quarantined, ...]:

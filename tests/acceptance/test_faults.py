@@ -1,4 +1,4 @@
-"""What must happen when things break, in a whole house. `make campaign` runs the same with 200 sends."""
+"""What must happen when things break, in a whole house. `make campaign` runs the kills with 200 sends."""
 
 import os
 import random
@@ -21,7 +21,7 @@ from tests.peers.orthanc import Orthanc, orthanc
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
-SENDS = int(os.environ.get("RADLOOP_TEST_SENDS", "24"))
+CAMPAIGN_SENDS = {"full": 200, "small": 40}[os.environ.get("RADLOOP_CAMPAIGN", "full")]
 VICTIMS = ("gateway", "runner", "inference", "worker", "prefect", "mlflow")
 
 
@@ -44,8 +44,11 @@ def kill(opened: House, name: str) -> None:
         os.kill(next(pid for known, pid in opened.pids().items() if known.startswith(name)), signal.SIGKILL)
 
 
-def test_kill_9_of_every_process_at_random_moments_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    studies = radiographs(SENDS)
+@pytest.mark.parametrize(
+    "sends", [12, pytest.param(CAMPAIGN_SENDS, marks=[pytest.mark.campaign, pytest.mark.timeout(1800)])]
+)
+def test_kill_9_of_every_process_at_random_moments_loses_and_doubles_nothing(tmp_path: Path, sends: int) -> None:
+    studies = radiographs(sends)
     dice, stop = random.Random(7), threading.Event()
     with town(tmp_path / "home", "AA") as world:
 
@@ -62,10 +65,10 @@ def test_kill_9_of_every_process_at_random_moments_loses_and_doubles_nothing(tmp
             reaper.join()
         uids = list(sent.acknowledged)
         rows = world.house.answered(uids, 240)
-        assert len(uids) == SENDS
+        assert len(uids) == sends
         assert all(len(rows[uid]["results"]) == 1 and rows[uid]["version"] == 1 for uid in uids)
         assert {uid: len(ids) for uid, ids in oru_per_study(world.ris.received).items()} == dict.fromkeys(uids, 1)
-        assert len(world.pacs.instances) == 2 * SENDS
+        assert len(world.pacs.instances) == 2 * sends
         world.house.cli("audit", "verify")
 
 
