@@ -1,0 +1,1 @@
+"""The hospital's protocols. The folders here never import each other."""
