@@ -1,0 +1,1 @@
+"""Expectations and drift statistics over the ledger's acquisition table."""

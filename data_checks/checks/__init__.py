@@ -1,0 +1,1 @@
+"""One check a module: each exports CHECK, and the catalog finds it."""
