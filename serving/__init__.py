@@ -1,0 +1,1 @@
+"""The doors: gateway, inference, command line, supervisor and the demo's stand-ins."""

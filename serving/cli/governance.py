@@ -1,0 +1,143 @@
+"""What governance and IT look after: actors, audit, keys, quarantine, models."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from radloop.domain.enums import ActorKind
+from radloop.domain.errors import IntegrityError, Rejected
+from serving.cli.desk import HomeOption, JsonOption, TokenOption, open_desk
+from serving.cli.output import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from radloop.domain.records import Quarantined
+
+actor = typer.Typer(help="Who may change things: people and machines.", no_args_is_help=True)
+audit = typer.Typer(help="The record of who did what.", no_args_is_help=True)
+keys = typer.Typer(help="The keys that protect bytes at rest.", no_args_is_help=True)
+quarantine = typer.Typer(help="Bad input that was set aside.", no_args_is_help=True)
+models = typer.Typer(help="Model versions and their standing.", no_args_is_help=True)
+
+
+@actor.command("add")
+def add_actor(
+    name: Annotated[str, typer.Argument(help="A name nobody has yet.")],
+    *,
+    machine: Annotated[bool, typer.Option("--machine", help="A machine, not a person.")] = False,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="A new token for an actor that is there; the old one ends.")
+    ] = False,
+    as_json: JsonOption = False,
+    token: TokenOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Add an actor and show its token, once: only its hash is kept."""
+    from radloop.ledger import actors
+
+    with open_desk(home, token).changing() as change:
+        if (actors.by_name(change.conn, name) is not None) != renew:
+            raise Rejected("there is no such actor" if renew else "there is an actor of this name already (--renew)")
+        made = actors.ensure(change.conn, name, ActorKind.MACHINE if machine else ActorKind.PERSON)
+        secret = actors.issue_token(change.conn, made)
+        change.record("actor.token" if renew else "actor.add", "actor", made.id)
+    if as_json:
+        print_json({"id": made.id, "name": made.name, "kind": made.kind, "token": secret})
+    else:
+        say(f"{made.kind} {made.name}\ntoken, shown once: {secret}")
+
+
+@actor.command("list")
+def list_actors(*, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """List the actors."""
+    from radloop.ledger import actors
+
+    with open_desk(home).reading() as conn:
+        rows = [{"id": a.id, "name": a.name, "kind": a.kind} for a in actors.known(conn)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Actors", ("id", "name", "kind"), (tuple(row.values()) for row in rows))
+
+
+@audit.command("verify")
+def verify_audit(*, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Walk the whole record: any edit, deletion, reorder or cut is found. Exit code 5 where there is one."""
+    from radloop.audit import Sealer, verify
+
+    desk = open_desk(home)
+    key, anchor = desk.keyring.audit_key, desk.settings.audit_anchor
+    before = verify(desk.ledger, key, anchor)
+    if before.sound and before.waiting:
+        # While no runner seals, what waits is sealed here: a row that nobody sealed proves nothing.
+        while Sealer(desk.ledger, key, anchor).seal():
+            pass
+    verdict = verify(desk.ledger, key, anchor) if before.sound else before
+    if as_json:
+        print_json(
+            {"sound": verdict.sound, "sealed": verdict.sealed, "waiting": verdict.waiting, "fault": verdict.fault}
+        )
+    else:
+        say(f"{verdict.sealed} records hold, {verdict.waiting} wait for the sealer")
+    if not verdict.sound:
+        raise IntegrityError(f"the audit was changed: {verdict.fault}")
+
+
+@keys.command("rotate")
+def rotate_keys(*, token: TokenOption = None, home: HomeOption = None) -> None:
+    """Make a new key and wrap every object's data key under it. May run while radloop does, and be repeated."""
+    desk = open_desk(home, token)
+    with desk.changing() as change:
+        kek = desk.keyring.rotate()
+        change.record("keys.rotate", "key", f"kek-{kek.version}")
+    done = desk.store.rewrap_all()
+    say(f"key version {kek.version}: {done.rewrapped} of {done.seen} objects rewrapped")
+    if done.broken:
+        raise IntegrityError(
+            f"{done.broken} objects could not be opened with the keys at hand; they were left as they are"
+        )
+
+
+@quarantine.command("list")
+def list_quarantine(
+    *,
+    limit: Annotated[int | None, typer.Option("--limit", help="At most so many.", min=1)] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """List what was set aside, the newest first, with its reason."""
+    from radloop.ledger import quarantine as aside
+
+    with open_desk(home).reading() as conn:
+        rows = [_aside_row(item) for item in aside.latest(conn, limit)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Quarantine", ("id", "at", "peer", "reason", "bytes"), (tuple(row.values()) for row in rows))
+
+
+def _aside_row(item: "Quarantined") -> dict[str, object]:
+    size = item.blob.size if item.blob else None
+    return {"id": item.id, "at": item.at.isoformat(), "peer": item.peer, "reason": item.reason, "bytes": size}
+
+
+@models.command("list")
+def list_models(*, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """List the model versions: the ledger says which one answers."""
+    from radloop.ledger import models as versions
+
+    with open_desk(home).reading() as conn:
+        rows = [
+            {
+                "name": m.name,
+                "version": m.version,
+                "standing": m.standing,
+                "qualification": m.qualification,
+                "digest": m.digest,
+            }
+            for m in versions.known(conn)
+        ]
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("name", "version", "standing", "qualification", "digest")
+        print_table("Models", columns, (tuple(row.values()) for row in rows))

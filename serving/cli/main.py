@@ -1,0 +1,90 @@
+"""The command `radloop`: its groups and commands, and how an error ends it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from radloop.domain.errors import RadloopError
+from serving.cli import demo, governance, ingest, processes, queue, setup, site, studies, transfer
+from serving.cli.exits import EXPLAINED, code_of
+from serving.cli.output import complain
+
+
+class Reporting(TyperGroup):
+    """Says an error of ours in one line on stderr, and ends with its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was given."""
+        try:
+            return super().invoke(ctx)
+        except RadloopError as error:
+            complain(str(error))
+            raise typer.Exit(code_of(error)) from None
+
+
+app = typer.Typer(
+    name="radloop",
+    cls=Reporting,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog=EXPLAINED,
+)
+
+
+@app.callback()
+def radloop(
+    *,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Folder that holds everything (RADLOOP_HOME; else ~/.radloop).")
+    ] = None,
+) -> None:
+    """Closes the loop between a hospital's imaging network and the models that read from it."""
+    if home is not None:
+        from radloop.settings import export
+
+        export({"RADLOOP_HOME": str(home)})
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "init": setup.init,
+    "up": processes.up,
+    "down": processes.down,
+    "status": processes.status,
+    "send": transfer.send,
+    "import": ingest.import_folder,
+    "ingest": ingest.ingest,
+    "studies": studies.studies,
+    "show": studies.show,
+    "demo": demo.demo,
+    "conformance": site.conformance,
+}
+
+for command_name, command in COMMANDS.items():
+    app.command(command_name)(command)
+
+for name, group in (
+    ("queue", queue.app),
+    ("schedule", site.schedule),
+    ("quarantine", governance.quarantine),
+    ("actor", governance.actor),
+    ("audit", governance.audit),
+    ("keys", governance.keys),
+    ("models", governance.models),
+):
+    app.add_typer(group, name=name)
+
+
+def run() -> None:
+    """The entry point of the command `radloop`."""
+    os.umask(0o077)  # what a command makes is its owner's alone
+    app()
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,97 @@
+"""docs/cli.md and docs/settings.md, made from the commands and the settings themselves.
+
+python -m serving.cli.reference        writes both
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+from typer.main import get_command
+
+from radloop.settings import Settings
+from serving.cli.exits import EXPLAINED
+from serving.cli.main import app
+from serving.cli.output import say
+from serving.cli.template import default_of, keys_of, kind_of, named_sections, sections_of
+
+DOCS: Final = Path(__file__).parents[2] / "docs"
+MADE: Final = "<!-- Made by `python -m serving.cli.reference`: change the code, then run it. -->"
+
+
+def documents() -> dict[str, str]:
+    """The text of each document, by its file name."""
+    return {"cli.md": "\n".join(_commands()) + "\n", "settings.md": "\n".join(_settings()) + "\n"}
+
+
+def _commands() -> Iterator[str]:
+    yield from ("# The command `radloop`", "", MADE, "", f"{EXPLAINED}.", "")
+    yield "A command that changes something does so in the name of an actor: the operating-system user that"
+    yield "`radloop init` knew, or the owner of `--token` (RADLOOP_TOKEN)."
+    for path, command in _walk("radloop", get_command(app)):
+        yield from ("", f"## `{path}`", "", _first(command.help), "")
+        yield from _parameters(command)
+
+
+def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    commands = getattr(command, "commands", {})
+    if not commands or getattr(command, "invoke_without_command", False):
+        yield path, command
+    for name, child in commands.items():
+        yield from _walk(f"{path} {name}", child)
+
+
+def _first(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _parameters(command: Any) -> Iterator[str]:
+    rows = [row for row in (_parameter(one) for one in command.params) if row]
+    if rows:
+        yield from ("| | |", "|---|---|", *rows)
+
+
+def _parameter(parameter: Any) -> str:
+    if parameter.name == "help":
+        return ""
+    if parameter.param_type_name == "argument":
+        name = str(parameter.metavar or parameter.name).upper()
+    else:
+        name = ", ".join(parameter.opts) + (
+            "" if parameter.is_flag else f" {str(parameter.metavar or 'VALUE').upper()}"
+        )
+    needed = " Required." if parameter.required and parameter.param_type_name == "option" else ""
+    default = parameter.default
+    shown = f" Default {default}." if isinstance(default, int | float) and not isinstance(default, bool) else ""
+    return f"| `{name}` | {_first(parameter.help)}{needed}{shown} |"
+
+
+def _settings() -> Iterator[str]:
+    yield from ("# radloop.toml", "", MADE, "")
+    yield "`radloop init` writes one with every key explained. A variable beats the file:"
+    yield "`RADLOOP_GATEWAY__DICOM_PORT=104` sets `dicom_port` of `[gateway]`. A key that is wrong is named with its"
+    yield "file and line, and what was expected."
+    for name, model in (*sections_of(Settings), *named_sections()):
+        yield from ("", f"## `[{name}]`", "", _first((model.__doc__ or "").split("\n\n")[0]), "")
+        yield from _keys(model)
+
+
+def _keys(model: type[BaseModel]) -> Iterator[str]:
+    yield from ("| key | takes | default | |", "|---|---|---|---|")
+    for key, field in keys_of(model):
+        known = default_of(field)
+        default = "required" if field.is_required() else f"`{known}`" if known else "none"
+        description = str(field.description).replace("|", "\\|")
+        yield f"| `{key}` | {kind_of(field.annotation)} | {default} | {description} |"
+
+
+def main() -> None:
+    """Write both documents."""
+    for name, text in documents().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+        say(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""From a stored instance to what the network sees: fetch, limits, decode in a bounded child, prepare."""
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from torch import Tensor
+
+from models.preparation import Floats, HeaderFacts, excluded, header_facts, to_unit
+from models.runtime import LoadedModel
+from radloop.domain.errors import IntegrityError, RadloopError, Rejected
+from radloop.domain.ports import BlobStore
+from radloop.pixels import DecodePool, read_header
+from serving.inference.contract import Reference
+
+FLAT: Final = "an image is flat: every pixel has the same value"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pixels:
+    """A decoded image, (rows, columns) float32 in modality values, and the facts that go with those values."""
+
+    values: Floats
+    facts: HeaderFacts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """One image of the study, ready for the network.
+
+    `tensor`: (1, S, S) float32. `pixels` is None where the study is too large to keep them all.
+    """
+
+    reference: Reference
+    tensor: Tensor
+    pixels: Pixels | None
+    quality: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """An image that the model cannot read. `outside` says that its card excludes it, else nothing could decode it."""
+
+    reason: str
+    outside: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Eye:
+    """Reads stored images. Its methods block; requests call them in `threads`.
+
+    There are a few threads only, so that a study of a thousand slices does not hold a thousand decoded ones.
+    """
+
+    store: BlobStore
+    pool: DecodePool
+    threads: Executor
+
+    def look(self, reference: Reference, model: LoadedModel, keep: bool) -> View | Unseen:  # noqa: FBT001 - run in a thread
+        """One image as the model sees it, with its pixels where they are to be kept; or why there is none.
+
+        Raises:
+            NotFound: no stored instance under that key.
+            Transient: the store or the decoder is away.
+        """
+        try:
+            data = self.store.get(reference.key)
+            facts = header_facts(read_header(data))
+            if reason := excluded(facts, model.spec.applicability.plane):
+                return Unseen(reason, outside=True)
+            pixels = self._decoded(data, facts)
+        except (Rejected, IntegrityError) as error:
+            return Unseen(_said(error), outside=False)
+        return _view(reference, model, pixels, keep=keep)
+
+    def pixels(self, reference: Reference) -> Pixels:
+        """One image for the reader.
+
+        Raises:
+            NotFound, Transient: as `look`.
+            Rejected, IntegrityError: it could not be decoded.
+        """
+        data = self.store.get(reference.key)
+        return self._decoded(data, header_facts(read_header(data)))
+
+    def _decoded(self, data: bytes, facts: HeaderFacts) -> Pixels:
+        return Pixels(self.pool.decode(data).pixels, _of_modality_values(facts))
+
+
+def _view(reference: Reference, model: LoadedModel, pixels: Pixels, *, keep: bool) -> View:
+    unit = to_unit(pixels.values, pixels.facts)
+    quality = () if np.any(unit) else (FLAT,)
+    return View(reference, model.prepare(unit), pixels if keep else None, quality)
+
+
+def _of_modality_values(facts: HeaderFacts) -> HeaderFacts:
+    """The facts for pixels that the decoder has already rescaled (PS3.3 C.11.1): the padding value moves with them."""
+    padding = facts.padding
+    if padding is not None:
+        padding = float(np.float32(padding) * np.float32(facts.slope) + np.float32(facts.intercept))
+    return replace(facts, slope=1.0, intercept=0.0, padding=padding)
+
+
+def _said(error: RadloopError) -> str:
+    return f"{error.code}: {error}"

@@ -1,0 +1,168 @@
+"""The BentoML service: admission, the way of one request, and BentoML's adaptive batching in the middle."""
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import bentoml
+import structlog
+import torch
+from bentoml import IODescriptor
+from bentoml.exceptions import BentoMLException
+from starlette.responses import JSONResponse, Response
+
+import radloop
+from models.runtime import LoadedModel
+from radloop.domain.errors import RadloopError, Rejected, Unavailable
+from radloop.domain.records import InferenceAnswer, Run
+from radloop.settings import InferenceSettings
+from serving.inference.answering import answered, unanswered
+from serving.inference.contract import Overloaded, PastDeadline, Reference, References, as_json, refusal
+from serving.inference.looking import Eye, Unseen, View
+from serving.inference.reader import Reader, Reading
+from serving.inference.shelf import Shelf
+from serving.inference.wire import JsonOnly
+
+log = structlog.get_logger(__name__)
+
+NAME: Final = "radloop_inference"
+AT_ONCE: Final = 16
+"""Requests that hold images in memory; more wait."""
+WAITING: Final = 128
+"""Requests in all; more are told to come back."""
+KEPT_IMAGES: Final = 4
+"""A study of up to this many images keeps its pixels until its pictures are made; a larger one decodes those again."""
+HUNG: Final = 2.0
+"""A forward pass that takes this many deadlines will never end."""
+EXIT_HUNG: Final = 70  # sysexits.h, EX_SOFTWARE
+BUILD: Final = f"radloop {radloop.__version__}, torch {torch.__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a request needs at hand."""
+
+    shelf: Shelf
+    eye: Eye
+    reader: Reader
+    settings: InferenceSettings
+    threads: int
+
+
+def build(bench: Bench) -> Any:
+    """The service as BentoML knows it; `to_asgi` of what comes back is the application."""
+    deadline = bench.settings.deadline_seconds
+
+    class Inference:
+        """See `serving.inference`."""
+
+        to_async: Any  # BentoML's in-process client to this very service: what goes through it is batched.
+
+        def __init__(self) -> None:
+            self._requests = 0
+            self._room = asyncio.Semaphore(AT_ONCE)
+
+        # BentoML documents what `_study` returns; the response is made here, for its status and headers.
+        @bentoml.api(route="/infer", output_spec=IODescriptor.from_output(_study))  # type: ignore[untyped-decorator]
+        async def infer(self, model: str, digest: str, instances: References) -> Response:
+            """One model's answer for one study version."""
+            try:
+                return Response(as_json(await self._answer(model, digest, instances)), media_type="application/json")
+            except RadloopError as error:
+                log.warning("refused", code=error.code)
+                said = refusal(error, bench.settings.retry_seconds)
+                return JSONResponse(dict(said.body), said.status, dict(said.headers))
+
+        @bentoml.api(  # type: ignore[untyped-decorator]
+            batchable=True, max_batch_size=bench.settings.max_batch, max_latency_ms=int(deadline * 1000)
+        )
+        async def read(self, tickets: list[int]) -> list[bool]:
+            """Read prepared images by their tickets. For this process itself: a stranger has no tickets."""
+            reading = asyncio.get_running_loop().run_in_executor(bench.reader.thread, bench.reader.read, tickets)
+            try:
+                return await asyncio.wait_for(reading, HUNG * deadline)
+            except TimeoutError:
+                # A thread cannot be ended. The supervisor starts another process; waiting requests are asked again.
+                log.critical("a forward pass hangs")
+                os._exit(EXIT_HUNG)
+
+        async def _answer(self, model: str, digest: str, instances: Sequence[Reference]) -> InferenceAnswer:
+            if self._requests >= WAITING:
+                raise Overloaded("too many requests wait")
+            self._requests += 1
+            try:
+                async with asyncio.timeout(deadline), self._room:
+                    return await _study(bench, self.to_async, model, digest, instances)
+            except TimeoutError:
+                raise PastDeadline("no answer within the deadline") from None
+            finally:
+                self._requests -= 1
+
+    service = bentoml.service(
+        name=NAME,
+        workers=1,
+        # Ours comes first and says more; this one is for what we did not think of.
+        traffic={"timeout": HUNG * deadline + 10},
+        logging={"access": {"enabled": False}},
+    )(Inference)
+    service.add_asgi_middleware(JsonOnly)
+    return service
+
+
+async def _study(bench: Bench, batched: Any, name: str, digest: str, instances: Sequence[Reference]) -> InferenceAnswer:
+    """The way of one request: the model, the images, the batch, the answer."""
+    started = time.monotonic()
+    model = await asyncio.to_thread(bench.shelf.get, name, digest)
+    views, unseen = await _looked(bench.eye, model, instances)
+    readings = await _read(bench.reader, batched, model, views)
+    run = Run(
+        batch=max((reading.batch for reading in readings), default=0),
+        device="cpu",
+        threads=bench.threads,
+        build=BUILD,
+        seconds=round(time.monotonic() - started, 4),
+    )
+    if not readings:
+        return unanswered(model, unseen, run)
+    try:
+        return await asyncio.to_thread(answered, model, bench.eye, readings, unseen, run)
+    except Rejected as error:  # it could be decoded a moment ago
+        raise Unavailable("an image could not be decoded again") from error
+
+
+async def _looked(eye: Eye, model: LoadedModel, instances: Sequence[Reference]) -> tuple[list[View], list[Unseen]]:
+    keep = len(instances) <= KEPT_IMAGES
+    loop = asyncio.get_running_loop()
+    seen = await asyncio.gather(*(loop.run_in_executor(eye.threads, eye.look, one, model, keep) for one in instances))
+    return [one for one in seen if isinstance(one, View)], [one for one in seen if isinstance(one, Unseen)]
+
+
+async def _read(reader: Reader, batched: Any, model: LoadedModel, views: Sequence[View]) -> list[Reading]:
+    """Through BentoML's batching and back.
+
+    Raises:
+        Unavailable: the batch was shed, or the forward pass failed (out of memory).
+    """
+    tickets = reader.admit(model, views)
+    try:
+        if tickets:
+            await batched.read(tickets)
+    except BentoMLException as error:
+        raise Unavailable(f"the forward pass failed: {_status(error).phrase}") from None
+    finally:
+        readings = reader.collect(tickets)
+    return [_there(reading) for reading in readings]
+
+
+def _there(reading: Reading | None) -> Reading:
+    if reading is None:
+        raise Unavailable("the forward pass left an image out")
+    return reading
+
+
+def _status(error: BentoMLException) -> HTTPStatus:
+    return HTTPStatus(error.error_code)
