@@ -1,0 +1,44 @@
+# make setup | test | demo | campaign | bench | lint. Each does its own set-up, once per change of the lock.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+SIZE ?= full
+
+.PHONY: help setup lint test demo campaign bench
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## .venv with the command radloop in it, from the lock
+
+$(STAMP): constraints.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing from constraints.txt into $(VENV) (minutes, once)"
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-input -c constraints.txt -e '.[dev]'
+	@touch $@
+
+lint: $(STAMP) ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(STAMP) lint ## everything that must hold, in under 15 minutes
+	@tests/system-packages
+	$(BIN)/pytest -q -m 'not campaign'
+
+demo: $(STAMP) ## studies in, answers out, a table; leaves nothing running
+	@$(BIN)/radloop demo
+
+campaign: $(STAMP) ## what runs longer; SIZE=small for a short one
+	@tests/system-packages
+	RADLOOP_CAMPAIGN=$(SIZE) $(BIN)/pytest -q -m campaign
+
+bench: $(STAMP) ## the numbers, as a table and as JSON; SIZE=small for a short one
+	$(BIN)/python -m tests.bench --size $(SIZE)

@@ -1,0 +1,4 @@
+output "text" {
+  description = "The text of radloop.toml."
+  value       = local.text
+}
