@@ -19,7 +19,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from integrations.objects import identity
 from integrations.objects.context import AnswerContext
 from integrations.objects.source import Source
-from integrations.objects.values import long_text
+from integrations.objects.values import SHORT_STRING, identifier, long_text
 from radloop.domain.enums import ObjectKind
 from radloop.domain.errors import InvalidObject
 from radloop.domain.records import Code, EncodedObject
@@ -69,6 +69,13 @@ def coded(code: Code) -> Dataset:
     item.CodingSchemeDesignator = code.scheme
     item.CodeMeaning = long_text(code.meaning)
     return item
+
+
+def coded_if_whole(code: Code | None) -> list[Dataset]:
+    """The code as a sequence of one item; of none where a RIS left out what PS3.3 section 8.8 asks for."""
+    if code is None or not (code.meaning and identifier(code.value) and identifier(code.scheme, SHORT_STRING)):
+        return []
+    return [coded(code)]
 
 
 def _code_value(code: Code) -> tuple[str, str]:

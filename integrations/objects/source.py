@@ -187,12 +187,13 @@ def _subject(ds: Dataset, ctx: AnswerContext) -> Subject:
 
 
 def _procedure(ds: Dataset, ctx: AnswerContext) -> Code | None:
-    """What was ordered: as the order says, else as the images say."""
-    if ctx.order is not None and ctx.order.procedure is not None:
-        return ctx.order.procedure
+    """What was ordered: as the order says, else as the images say; None where neither has a code."""
+    ordered = ctx.order.procedure if ctx.order else None
+    if ordered is not None and values.plain(ordered.value):
+        return ordered
     item = _first_item(ds, "ProcedureCodeSequence")
     code = Code(*(values.long_text(text_of(item, k, ds)) for k in _CODE_KEYWORDS))
-    return code if code.value and code.scheme and code.meaning else None
+    return code if code.value and code.meaning else None
 
 
 def _images(ctx: AnswerContext) -> Iterable[Image]:

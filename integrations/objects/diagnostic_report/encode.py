@@ -116,9 +116,14 @@ def _filled(element: Element) -> Element:
 
 def _concept(code: Code) -> Element:
     coding = _filled(
-        {"system": codes.SYSTEMS.get(code.scheme, ""), "code": plain(code.value), "display": plain(code.meaning)}
+        {"system": codes.SYSTEMS.get(code.scheme, ""), "code": _token(code.value), "display": plain(code.meaning)}
     )
     return _filled({"coding": [coding], "text": plain(code.meaning)})
+
+
+def _token(text: str) -> str:
+    """A FHIR code: no white space but single spaces inside (R4 section 2.24.0.1)."""
+    return " ".join(plain(text).split())
 
 
 def _subject(ctx: AnswerContext, source: Source) -> Element:
@@ -170,7 +175,7 @@ def _study(ctx: AnswerContext, source: Source) -> Element:
 
 def _series(source: Source, first: Image) -> Element:
     images = [image for image in source.images if image.series_uid == first.series_uid]
-    modality = {"system": codes.SYSTEMS["DCM"], "code": first.modality}
+    modality = {"system": codes.SYSTEMS["DCM"], "code": _token(first.modality)}
     instances = [{"uid": i.sop_uid, "sopClass": _sop_class(i)} for i in images]
     return {"uid": first.series_uid, "modality": modality, "instance": instances}
 

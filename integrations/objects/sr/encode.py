@@ -37,7 +37,7 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from integrations.objects import concepts, identity
 from integrations.objects.context import AnswerContext, Predecessor
-from integrations.objects.dicomfile import MANUFACTURER, coded, dress, encoded, validate_file
+from integrations.objects.dicomfile import MANUFACTURER, coded_if_whole, dress, encoded, validate_file
 from integrations.objects.narrative import failure
 from integrations.objects.source import Image, Source, read_source
 from integrations.objects.sr import codes
@@ -45,9 +45,6 @@ from integrations.objects.values import identifier, long_text, plain
 from radloop.domain.enums import ObjectKind, ResultStatus
 from radloop.domain.errors import InvalidObject
 from radloop.domain.records import Code, EncodedObject, Finding
-
-_IMAGE_LIBRARY_PLACE = -1
-"""TID 1500: the image library (row 5) stands before the imaging measurements (row 6), the last container."""
 
 
 class SrEncoder:
@@ -145,7 +142,7 @@ def _request(ctx: AnswerContext, source: Source) -> Dataset:
     item.FillerOrderNumberImagingServiceRequest = identifier(order.filler_number) if order else ""
     item.RequestedProcedureID = source.requested_procedure_id
     item.RequestedProcedureDescription = long_text(source.procedure.meaning) if source.procedure else ""
-    item.RequestedProcedureCodeSequence = [coded(source.procedure)] if source.procedure else []
+    item.RequestedProcedureCodeSequence = coded_if_whole(source.procedure)
     return item
 
 
@@ -168,7 +165,8 @@ def _content(ctx: AnswerContext, source: Source) -> Dataset:
         imaging_measurements=list(_groups(ctx, source)),
     )
     root: Dataset = report[0]
-    root.ContentSequence.insert(len(root.ContentSequence) + _IMAGE_LIBRARY_PLACE, _library(source))
+    # TID 1500: the image library (row 5) stands before the imaging measurements (row 6), which highdicom puts last.
+    root.ContentSequence.insert(len(root.ContentSequence) - 1, _library(source))
     return root
 
 

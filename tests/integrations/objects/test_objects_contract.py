@@ -10,7 +10,7 @@ from integrations.objects.catalog import encoders
 from integrations.objects.context import Predecessor, PriorityMessage
 from radloop.domain.enums import ObjectKind, Qualification, ResultStatus, Urgency
 from radloop.domain.errors import InvalidObject
-from radloop.domain.records import EncodedObject
+from radloop.domain.records import Code, EncodedObject
 from tests.integrations.objects import answers, reading
 
 KINDS = sorted(encoders())
@@ -25,6 +25,10 @@ CONTEXTS = {
     ),
     "side without a place": answers.context([answers.finding(location=None)]),
     "no order": replace(answers.context(), order=None),
+    "order with half a code": answers.context(
+        order=replace(answers.ORDER, placer_number="", procedure=Code("CXR", "", ""))
+    ),
+    "order with a strange code": answers.context(order=replace(answers.ORDER, procedure=Code(*[HOSTILE] * 3))),
     "imaging order": replace(
         answers.context(), site=replace(answers.SITE, priority_message=PriorityMessage.OMI_O23)
     ),
