@@ -4,7 +4,8 @@ The checks run inside the database, whichever it is. Nothing is kept by Great Ex
 our own ledger, and they hold counts, never values.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -74,20 +75,27 @@ def _validate(ledger: Ledger, window: Window, checks: Sequence[Check]) -> dict[s
     """The verdicts on checks that speak of the same modalities, by check."""
     if not checks:
         return {}
+    query = _query(checks, window, ledger.engine.dialect)
+    suite = gx.ExpectationSuite(name=SUITE, expectations=[_expectation(check) for check in checks])
+    with _source(ledger.url) as source:
+        asset = source.add_query_asset(SUITE, query=query)
+        batch = asset.add_batch_definition_whole_table(SUITE).get_batch()
+        return dict(_read(one) for one in batch.validate(suite, result_format="BASIC").results)
+
+
+@contextmanager
+def _source(url: URL) -> Iterator[Any]:
+    """The ledger as a data source of a context that keeps nothing; its connections end with the block."""
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    query = _query(checks, window, ledger.engine.dialect)
-    asset = _source(context, ledger.url).add_query_asset(SUITE, query=query)
-    batch = asset.add_batch_definition_whole_table(SUITE).get_batch()
-    suite = gx.ExpectationSuite(name=SUITE, expectations=[_expectation(check) for check in checks])
-    return dict(_read(one) for one in batch.validate(suite, result_format="BASIC").results)
-
-
-def _source(context: Any, url: URL) -> Any:
-    """The ledger as a data source; nothing is created in it."""
     kinds = {"sqlite": context.data_sources.add_sqlite, "postgresql": context.data_sources.add_postgres}
     text = url.render_as_string(hide_password=False)
-    return kinds[url.get_backend_name()]("ledger", connection_string=text, create_temp_table=False)
+    source = kinds[url.get_backend_name()]("ledger", connection_string=text, create_temp_table=False)
+    try:
+        yield source
+    finally:
+        source.get_execution_engine().close()
+        source.get_engine().dispose()
 
 
 def _query(checks: Sequence[Check], window: Window, dialect: Dialect) -> str:

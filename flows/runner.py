@@ -26,10 +26,10 @@ from flows import claims, deliver, policies
 from flows.completeness import Completer
 from flows.house import House, living_in, open_house
 from flows.mirror import Mirror, Shown
-from integrations.objects.catalog import encoders
+from flows.warming import warm_up
 from radloop import logs
 from radloop.audit import Sealer
-from radloop.domain.errors import RadloopError, Transient
+from radloop.domain.errors import RadloopError, StorageFull, Transient
 from radloop.domain.ids import utc_now
 from radloop.domain.records import Delivery, StudyVersion
 from radloop.ledger import deliveries as delivery_rows
@@ -80,9 +80,10 @@ class Runner:
         """Work until stopped."""
         release = partial(asyncio.to_thread, claims.release, self._house)
         await policies.patiently(policies.LEDGER, "taking over", release)
-        sides = [asyncio.create_task(side) for side in (self._mirror.run(), self._keep_claims(), self._seal())]
-        announce(self._house.settings.home, "runner", None)
-        log.info("ready")
+        mirror = asyncio.create_task(self._mirror.run())
+        mirror.add_done_callback(_mirror_ended)
+        sides = [asyncio.create_task(side) for side in (self._keep_claims(), self._seal())]
+        warming = asyncio.create_task(self._warm_up())
         try:
             while not self._stopping:
                 await self._ended_badly(sides)
@@ -90,12 +91,20 @@ class Runner:
                 await self._rest()
         finally:
             await self._finish()
-            for side in sides:
+            for side in (mirror, warming, *sides):
                 side.cancel()
-            await asyncio.gather(*sides, return_exceptions=True)
+            await asyncio.gather(mirror, warming, *sides, return_exceptions=True)
             await policies.patiently(
                 policies.LEDGER, "giving back", partial(asyncio.to_thread, claims.release, self._house)
             )
+
+    async def _warm_up(self) -> None:
+        """Studies are taken from the first moment; we say that we are ready once they are read at full speed."""
+        (made,) = await asyncio.gather(asyncio.to_thread(warm_up, self._house.settings.site), return_exceptions=True)
+        if isinstance(made, BaseException):
+            log.error("warming up failed", error=type(made).__name__)
+        announce(self._house.settings.home, "runner", None)
+        log.info("ready")
 
     async def _ended_badly(self, sides: Sequence["asyncio.Task[None]"]) -> None:
         """Raise what ended a side task: the supervisor starts a fresh runner."""
@@ -185,7 +194,7 @@ class Runner:
         sealer = Sealer(self._house.ledger, Keyring.load(settings.keys_path).audit_key, settings.audit_anchor)
         await policies.patiently(policies.LEDGER, "the audit", partial(asyncio.to_thread, sealer.begin))
         while True:
-            sealed = await policies.patiently(policies.LEDGER, "sealing", partial(asyncio.to_thread, sealer.seal))
+            sealed = await policies.patiently(policies.LEDGER, "sealing", partial(asyncio.to_thread, _sealed, sealer))
             await asyncio.sleep(SEAL_SECONDS if not sealed else 0.0)
 
     async def _finish(self) -> None:
@@ -197,6 +206,19 @@ class Runner:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._completer.stop()
+
+
+def _mirror_ended(mirror: "asyncio.Task[None]") -> None:
+    """Whatever befalls Prefect, studies are read: the runner outlives its mirror."""
+    if not mirror.cancelled() and (error := mirror.exception()) is not None:
+        log.error("prefect sees nothing more until the next start", error=type(error).__name__)
+
+
+def _sealed(sealer: Sealer) -> int:
+    try:
+        return sealer.seal()
+    except OSError as error:  # the anchor's folder is full: the next round writes it
+        raise StorageFull("the audit's anchor cannot be written") from error
 
 
 async def _sent(sending: Awaitable[Counter[str]]) -> str:
@@ -224,10 +246,7 @@ async def serve(house: House) -> None:
     runner = Runner(house)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runner.stop)
-    # Encoders take seconds to import: the first study shall not wait for them.
-    warming = asyncio.create_task(asyncio.to_thread(encoders))
     await runner.run()
-    await warming
     await house.http.aclose()
 
 

@@ -55,7 +55,7 @@ class Readiness:
 
     def worked(self) -> None:
         """Something was stored: what failed before works again."""
-        if self._red.is_set():
+        if self._red.is_set() and not self._stopped.is_set():
             self._recover()
 
     def stop(self) -> None:

@@ -13,6 +13,7 @@ from radloop.domain.errors import RadloopError
 from radloop.process import die_with_parent
 from radloop.settings import Settings, export, load_settings
 from serving.inference import lean, quiet
+from serving.inference.listening import listening_socket
 
 log = structlog.get_logger(__name__)
 
@@ -32,11 +33,12 @@ def main() -> int:
 
 
 def _run(settings: Settings) -> None:
+    sock = listening_socket(settings.inference.port)
     export(_environment(settings))
     lean.import_networks()
     # BentoML and prometheus-client read their environment when imported.
     server = importlib.import_module("serving.inference.server")
-    server.serve(settings, server.listening_socket(settings.inference.port))
+    server.serve(settings, sock)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -45,7 +47,15 @@ def _environment(settings: Settings) -> dict[str, str]:
     shutil.rmtree(home, ignore_errors=True)
     metrics = home / "metrics"
     metrics.mkdir(mode=0o700, parents=True)
-    return {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    return {
+        "BENTOML_HOME": str(home),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        # The images of several requests are prepared side by side already.
+        "OPENBLAS_NUM_THREADS": "1",
+        # A thread of torch that has nothing to do shall sleep, not spin: the decoders need the cores.
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
 
 
 def _reason(error: RadloopError | OSError) -> str:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from models.explanation import heatmap, hottest_box
+from models.explanation import hottest_box
 from models.preparation import Floats, to_picture
 from models.runtime import LoadedModel
 from radloop.domain.enums import ResultStatus
 from radloop.domain.records import InferenceAnswer, Run, TargetScore
-from radloop.render import to_png
+from radloop.render import heat, to_png
 from serving.inference.looking import Eye, Pixels, Unseen, View
 from serving.inference.reader import Reading
 
@@ -18,10 +18,10 @@ ROUNDING = 4
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """A stored picture: its key, its shape (rows, columns), and that of the image it was made of."""
+    """A stored picture: its key, its size (width, height), and the shape (rows, columns) of the image behind it."""
 
     key: str
-    shape: tuple[int, int]
+    size: tuple[int, int]
     source: tuple[int, int]
 
 
@@ -78,7 +78,7 @@ def _score(eye: Eye, name: str, row: int, reading: Reading, picture: _Picture) -
         probability=round(float(reading.probabilities[row]), ROUNDING),
         instance_id=reading.view.reference.id,
         picture_key=picture.key,
-        heatmap_key=eye.store.put(to_png(heatmap(cam, picture.shape))).key,
+        heatmap_key=eye.store.put(heat(cam, picture.size)).key,
         box=hottest_box(cam, picture.source),
     )
 
@@ -91,7 +91,7 @@ def _pictures(eye: Eye, readings: Iterable[Reading]) -> dict[str, _Picture]:
 def _picture(eye: Eye, pixels: Pixels) -> _Picture:
     grey = to_picture(pixels.values, pixels.facts)
     rows, columns = pixels.values.shape
-    return _Picture(eye.store.put(to_png(grey)).key, (grey.shape[0], grey.shape[1]), (rows, columns))
+    return _Picture(eye.store.put(to_png(grey)).key, (grey.shape[1], grey.shape[0]), (rows, columns))
 
 
 def _quality(views: Sequence[View], unseen: Sequence[Unseen]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 NAME: Final = "radloop_inference"
 AT_ONCE: Final = 16
 """Requests that hold images in memory; more wait."""
-WAITING: Final = 128
+WAITING: Final = 64
 """Requests in all; more are told to come back."""
 KEPT_IMAGES: Final = 4
 """A study of up to this many images keeps its pixels until its pictures are made; a larger one decodes those again."""
@@ -55,62 +55,72 @@ class Bench:
 
 def build(bench: Bench) -> Any:
     """The service as BentoML knows it; `to_asgi` of what comes back is the application."""
-    deadline = bench.settings.deadline_seconds
-
-    class Inference:
-        """See `serving.inference`."""
-
-        to_async: Any  # BentoML's in-process client to this very service: what goes through it is batched.
-
-        def __init__(self) -> None:
-            self._requests = 0
-            self._room = asyncio.Semaphore(AT_ONCE)
-
-        # BentoML documents what `_study` returns; the response is made here, for its status and headers.
-        @bentoml.api(route="/infer", output_spec=IODescriptor.from_output(_study))  # type: ignore[untyped-decorator]
-        async def infer(self, model: str, digest: str, instances: References) -> Response:
-            """One model's answer for one study version."""
-            try:
-                return Response(as_json(await self._answer(model, digest, instances)), media_type="application/json")
-            except RadloopError as error:
-                log.warning("refused", code=error.code)
-                said = refusal(error, bench.settings.retry_seconds)
-                return JSONResponse(dict(said.body), said.status, dict(said.headers))
-
-        @bentoml.api(  # type: ignore[untyped-decorator]
-            batchable=True, max_batch_size=bench.settings.max_batch, max_latency_ms=int(deadline * 1000)
-        )
-        async def read(self, tickets: list[int]) -> list[bool]:
-            """Read prepared images by their tickets. For this process itself: a stranger has no tickets."""
-            reading = asyncio.get_running_loop().run_in_executor(bench.reader.thread, bench.reader.read, tickets)
-            try:
-                return await asyncio.wait_for(reading, HUNG * deadline)
-            except TimeoutError:
-                # A thread cannot be ended. The supervisor starts another process; waiting requests are asked again.
-                log.critical("a forward pass hangs")
-                os._exit(EXIT_HUNG)
-
-        async def _answer(self, model: str, digest: str, instances: Sequence[Reference]) -> InferenceAnswer:
-            if self._requests >= WAITING:
-                raise Overloaded("too many requests wait")
-            self._requests += 1
-            try:
-                async with asyncio.timeout(deadline), self._room:
-                    return await _study(bench, self.to_async, model, digest, instances)
-            except TimeoutError:
-                raise PastDeadline("no answer within the deadline") from None
-            finally:
-                self._requests -= 1
-
+    settings = bench.settings
+    members = {
+        "bench": bench,
+        "__doc__": "See `serving.inference`.",
+        # BentoML documents what `_study` returns; the response is made in `infer`, for its status and headers.
+        "infer": bentoml.api(_Endpoints.infer, route="/infer", output_spec=IODescriptor.from_output(_study)),
+        "read": bentoml.api(
+            _Endpoints.read,
+            batchable=True,
+            max_batch_size=settings.max_batch,
+            max_latency_ms=int(settings.deadline_seconds * 1000),
+        ),
+    }
     service = bentoml.service(
         name=NAME,
         workers=1,
         # Ours comes first and says more; this one is for what we did not think of.
-        traffic={"timeout": HUNG * deadline + 10},
+        traffic={"timeout": HUNG * settings.deadline_seconds + 10},
         logging={"access": {"enabled": False}},
-    )(Inference)
+    )(type("Inference", (_Endpoints,), members))
     service.add_asgi_middleware(JsonOnly)
     return service
+
+
+class _Endpoints:
+    """What the service does; `build` makes BentoML's service of it."""
+
+    bench: Bench
+    to_async: Any
+    """BentoML's in-process client to this very service: what goes through it is batched."""
+
+    def __init__(self) -> None:
+        self._requests = 0
+        self._room = asyncio.Semaphore(AT_ONCE)
+
+    async def infer(self, model: str, digest: str, instances: References) -> Response:
+        """One model's answer for one study version."""
+        try:
+            return Response(as_json(await self._answer(model, digest, instances)), media_type="application/json")
+        except RadloopError as error:
+            log.warning("refused", code=error.code)
+            said = refusal(error, self.bench.settings.retry_seconds)
+            return JSONResponse(dict(said.body), said.status, dict(said.headers))
+
+    async def read(self, tickets: list[int]) -> list[bool]:
+        """Read prepared images by their tickets. For this process itself: a stranger has no tickets."""
+        reader = self.bench.reader
+        reading = asyncio.get_running_loop().run_in_executor(reader.thread, reader.read, tickets)
+        try:
+            return await asyncio.wait_for(reading, HUNG * self.bench.settings.deadline_seconds)
+        except TimeoutError:
+            # A thread cannot be ended. The supervisor starts another process; waiting requests are asked again.
+            log.critical("a forward pass hangs")
+            os._exit(EXIT_HUNG)
+
+    async def _answer(self, model: str, digest: str, instances: Sequence[Reference]) -> InferenceAnswer:
+        if self._requests >= WAITING:
+            raise Overloaded("too many requests wait")
+        self._requests += 1
+        try:
+            async with asyncio.timeout(self.bench.settings.deadline_seconds), self._room:
+                return await _study(self.bench, self.to_async, model, digest, instances)
+        except TimeoutError:
+            raise PastDeadline("no answer within the deadline") from None
+        finally:
+            self._requests -= 1
 
 
 async def _study(bench: Bench, batched: Any, name: str, digest: str, instances: Sequence[Reference]) -> InferenceAnswer:

@@ -94,17 +94,20 @@ def stop(home: Path) -> bool:
     """
     ran = held(home)
     for number, seconds in ((signal.SIGTERM, GENTLE_SECONDS), (signal.SIGKILL, HARD_SECONDS)):
-        if (pid := supervisor_pid(home)) is not None:
-            family.kill({pid}, number)
-        _until_free(home, seconds)
+        _signal_until_free(home, number, seconds)
     if held(home) or not family.end_marked(family.mark_of(home), HARD_SECONDS):
         raise Unavailable("not every process could be ended")
     return ran
 
 
-def _until_free(home: Path, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def _signal_until_free(home: Path, number: signal.Signals, seconds: float) -> None:
+    deadline, told = time.monotonic() + seconds, set[int]()
     while held(home) and time.monotonic() < deadline:
+        # One that is just starting signs the lock a moment after it took it.
+        pid = supervisor_pid(home)
+        if pid is not None and pid not in told:
+            family.kill({pid}, number)
+            told.add(pid)
         time.sleep(0.05)
 
 

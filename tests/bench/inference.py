@@ -9,6 +9,7 @@ else phantoms; 1024 px, JPEG 2000.
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -68,7 +69,7 @@ def main() -> None:
     arguments = parser.parse_args()
     report = measure(images=40, rounds=1) if arguments.quick else measure(images=200, rounds=3)
     for name, value in asdict(report).items():
-        print(f"{name:28} {value}")
+        sys.stdout.write(f"{name:28} {value}\n")
     if arguments.json:
         arguments.json.write_text(json.dumps(asdict(report), indent=1) + "\n")
 

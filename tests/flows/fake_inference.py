@@ -31,6 +31,8 @@ class FakeInference:
     reason: str | None = None
     spoil: Callable[[InferenceAnswer], InferenceAnswer | bytes] = lambda answer: answer
     questions: list[dict[str, Any]] = field(default_factory=list)
+    asked_at: list[float] = field(default_factory=list)
+    """Monotonic time of each question."""
 
 
 def png(seed: int) -> bytes:
@@ -45,6 +47,7 @@ def fake_inference(store: BlobStore, port: int = 0) -> Iterator[FakeInference]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            service.asked_at.append(time.monotonic())
             service.questions.append(question)
             time.sleep(service.delay)
             body = _body(service, question) if service.status == 200 else b"{}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from flows import claims, encoding, inference, routing, triage
 from flows.house import House
@@ -15,7 +15,7 @@ from radloop.domain.errors import InvalidObject, RadloopError
 from radloop.domain.ids import utc_now
 from radloop.domain.records import Delivery, EncodedObject, Evidence, Result, StudyVersion
 from radloop.ledger import deliveries, models, objects, quarantine, results, studies
-from radloop.ledger.tables import study_versions
+from radloop.ledger.tables import metadata, study_versions
 from tests.flows import cards, place
 from tests.flows.conftest import announce_fake
 from tests.flows.fake_inference import FakeInference, fake_inference
@@ -353,3 +353,20 @@ def test_no_shadow_or_challenger_answers(house: House, inference: FakeInference)
     place.arrive(house, place.chest_study(1))
     read_all(house)
     assert [result.model.digest for result in results_of(house, newest(house))] == [cards.DIGEST]
+
+
+def test_triage_is_the_same_on_postgresql(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    house = place.make_home(tmp_path_factory.mktemp("pg"), ledger=postgres_url, more=PEERS)
+    with house.ledger.write() as conn:
+        conn.execute(text("TRUNCATE " + ", ".join(metadata.tables)))
+        models.register(conn, cards.version())
+    with fake_inference(house.store) as service:
+        announce_fake(house, service)
+        service.status = 503
+        place.arrive(house, place.chest_study(1), place.chest_study(2))
+        assert read_all(house) == ["POSTPONED", "POSTPONED"]
+        service.status = 200
+        due_now(house)
+        assert read_all(house) == ["ANSWERED", "ANSWERED"]
+    assert len(sent_of(house, newest(house))) == 5
+    house.ledger.close()

@@ -1,14 +1,17 @@
 """A gateway for tests: a home of its own, free ports, in this process or in one of its own."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from sqlalchemy import select
@@ -114,9 +117,19 @@ def make_home(home: Path, gateway: str = "", peers: str = PEERS) -> Path:
     (home / "radloop.toml").write_text(
         f'[gateway]\nae_title = "{AE_TITLE}"\ndicom_port = 0\nhl7_port = 0\n{gateway}\n{peers}'
     )
-    settings = load_settings(home)
-    Keyring.create(settings.keys_path)
-    with closing_ledger(Ledger(settings.ledger_url)) as ledger:
+    load_settings(home)
+    shutil.copytree(_template(), home, dirs_exist_ok=True)
+    return home
+
+
+@cache
+def _template() -> Path:
+    """Keys and empty tables, made once."""
+    folder = tempfile.TemporaryDirectory(prefix="template-")
+    atexit.register(folder.cleanup)
+    home = Path(folder.name)
+    Keyring.create(home / "keys")
+    with closing_ledger(Ledger(f"sqlite:///{home / 'ledger.db'}")) as ledger:
         ledger.upgrade()
     return home
 

@@ -1,7 +1,6 @@
 """Sockets that mean harm: a real peer must not notice them."""
 
 import contextlib
-import os
 import socket
 import struct
 import threading
@@ -178,20 +177,12 @@ def test_associations_do_not_count_as_silent_sockets(tmp_path: Path) -> None:
         ),
     )
 )
-def test_garbage_ends_its_own_connection_and_nothing_else(garbage_door: Door, garbage: bytes) -> None:
-    with connect(garbage_door.dicom_port) as sock:
+def test_garbage_ends_its_own_connection_and_nothing_else(shared_door: Door, garbage: bytes) -> None:
+    with connect(shared_door.dicom_port) as sock:
         with contextlib.suppress(OSError):
             sock.sendall(garbage)
             sock.shutdown(socket.SHUT_WR)
         assert closed(sock)
-
-
-@pytest.fixture(scope="module")
-def garbage_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    with open_door(make_home(tmp_path_factory.mktemp("garbage") / "home")) as opened:
-        yield opened
-        assert echo_seconds(opened.dicom_port) < 5.0
-        assert opened.pid == os.getpid()
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,8 @@ def test_every_bundled_file_is_stored_bit_for_bit_or_refused_and_set_aside(tmp_p
 
 
 @pytest.mark.parametrize("syntax", TRANSFER_SYNTAXES)
-def test_every_transfer_syntax_that_pydicom_knows_is_accepted(door: Door, syntax: str) -> None:
-    with associated(door.dicom_port, [(CTImageStorage, syntax)]) as assoc:
+def test_every_transfer_syntax_that_pydicom_knows_is_accepted(shared_door: Door, syntax: str) -> None:
+    with associated(shared_door.dicom_port, [(CTImageStorage, syntax)]) as assoc:
         accepted = {
             str(cx.transfer_syntax[0]) for cx in assoc.accepted_contexts if cx.abstract_syntax == CTImageStorage
         }

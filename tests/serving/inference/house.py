@@ -22,7 +22,7 @@ from radloop.store import Keyring, LocalStore
 from tests.peers.programs import _die_with_parent
 from tests.serving.inference.bundle import NAME, write_tiny
 
-START_SECONDS = 60.0
+START_SECONDS = 150.0
 ANSWER = TypeAdapter(InferenceAnswer)
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,12 +24,19 @@ def descendants(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
 
 
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not (came := condition()) and time.monotonic() < until:
+        time.sleep(0.1)
+    return came
+
+
 def gone_within(processes: list[psutil.Process], seconds: float) -> bool:
     _, alive = psutil.wait_procs(processes, timeout=seconds)
     return not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_kill_9_leaves_no_orphan_and_the_restart_takes_the_same_port_and_gives_the_same_bits(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     port = free_port()
@@ -55,7 +63,7 @@ def test_kill_9_leaves_no_orphan_and_the_restart_takes_the_same_port_and_gives_t
     assert pictures[0] == pictures[1]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     script = (
@@ -75,12 +83,12 @@ def test_it_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
         parent.wait(5.0)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_flood_is_answered_in_time_or_told_when_to_ask_again(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home", "deadline_seconds = 2.0\nretry_seconds = 3.0")
     with model_server(home, install_tiny(home).name) as server:
         reference = server.keep(chest(2, opacity=True, rows=1024))
-        server.ask(reference)
+        server.post(reference)
         with ThreadPoolExecutor(FLOOD) as threads:
             started = time.monotonic()
             responses = list(threads.map(lambda _: server.post(reference), range(FLOOD)))
@@ -91,7 +99,7 @@ def test_a_flood_is_answered_in_time_or_told_when_to_ask_again(tmp_path: Path) -
         assert {response.json()["code"] for response in refused} <= {"overloaded", "deadline"}
         assert "overloaded" in {response.json()["code"] for response in refused}
         assert took < 30.0
-        assert server.post(reference).status_code == 200
+        assert wait_until(lambda: server.post(reference).status_code == 200, 30.0)
 
 
 def test_a_taken_port_is_said_in_one_line(tmp_path: Path, server: ModelServer) -> None:

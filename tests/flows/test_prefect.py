@@ -1,0 +1,123 @@
+"""What Prefect sees of the runner and runs by the clock: a real server, one for all of these."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from flows import schedules
+from flows.house import House
+from radloop.domain.errors import NotFound, Unavailable
+from radloop.ledger import checks, instances, reports
+from tests.flows import place
+from tests.flows.conftest import announce_fake
+from tests.flows.fake_inference import fake_inference
+from tests.flows.prefects import prefect_server
+from tests.flows.runners import ROOT, kill, runner, until
+from tests.peers.mllp import mllp_peer
+
+pytestmark = pytest.mark.timeout(240)
+RIS = '[peers.ris]\nmllp = "{address}"\nroles = ["reports"]\n'
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as port:
+        yield port
+
+
+def ask(port: int, what: str, **body: Any) -> Any:
+    """A question to Prefect's own REST interface."""
+    answer = httpx.post(f"http://127.0.0.1:{port}/api/{what}", json=body, trust_env=False, timeout=20.0)
+    return answer.raise_for_status().json()
+
+
+def test_a_study_and_its_deliveries_are_shown_under_our_own_ids_alone(server: int, tmp_path: Path) -> None:
+    token = "ZQTOKEN"
+    with mllp_peer("AA") as ris:
+        house = place.make_home(tmp_path / "home", prefect=server, more=RIS.format(address=ris.address))
+        ds = place.chest_study(7, PatientName=f"{token}^A", PatientID=token, AccessionNumber=token)
+        with fake_inference(house.store) as service, runner(house.settings.home):
+            announce_fake(house, service)
+            state = house.settings.home / "run" / "runner-state.json"
+            until(lambda: '"up"' in state.read_text(), 60)
+            place.arrive(house, ds)
+            until(lambda: ris.received != [], 30)
+            until(lambda: len(ask(server, "flow_runs/filter")) >= 2, 60)
+            until(lambda: {one["state_type"] for one in ask(server, "flow_runs/filter")} == {"COMPLETED"}, 60)
+        runs, tasks = ask(server, "flow_runs/filter"), ask(server, "task_runs/filter")
+        with house.ledger.read() as conn:
+            (row,) = reports.study_rows(conn)
+        assert row["state"] == "ANSWERED"
+    text = repr((runs, tasks, ask(server, "logs/filter"), ask(server, "flows/filter")))
+    assert token not in text
+    assert str(ds.StudyInstanceUID) not in text
+    assert str(ds.SOPInstanceUID) not in text
+    assert any(one["name"].startswith("sv_") for one in tasks)
+    assert any(one["name"] == "to ris" for one in tasks)
+    house.ledger.close()
+
+
+SCHEDULES = """
+[schedules.night]
+flow = "ingest"
+cron = "0 3 * * *"
+folder = "{folder}"
+[schedules.look]
+flow = "watch"
+cron = "0 4 * * *"
+paused = true
+"""
+
+
+@pytest.fixture
+def worker(server: int, tmp_path: Path) -> Iterator[House]:
+    """A house whose worker is ready."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "one.dcm").write_bytes(place.part10(place.chest_study(1)))
+    house = place.make_home(tmp_path / "home", prefect=server, more=SCHEDULES.format(folder=folder))
+    argv = [sys.executable, "-m", "flows.worker", "--home", str(house.settings.home)]
+    process = subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    try:
+        until(lambda: (house.settings.home / "run" / "worker.json").exists() or process.poll() is not None, 90)
+        assert process.poll() is None
+        yield house
+    finally:
+        kill(process)
+        house.ledger.close()
+
+
+def test_schedules_are_listed_paused_resumed_and_run_by_hand(worker: House) -> None:
+    rows = {row.name: row for row in schedules.show(worker.settings)}
+    assert {name: (row.flow, row.cron, row.paused) for name, row in rows.items()} == {
+        "look": ("watch", "0 4 * * *", True),
+        "night": ("ingest", "0 3 * * *", False),
+    }
+    schedules.pause(worker.settings, "night")
+    assert {row.paused for row in schedules.show(worker.settings)} == {True}
+    schedules.resume(worker.settings, "night")
+    with pytest.raises(NotFound):
+        schedules.pause(worker.settings, "nobody")
+    for name in ("night", "look"):
+        schedules.run_now(worker.settings, name)
+    until(lambda: _ended(worker), 150)
+    assert {row.last_state for row in schedules.show(worker.settings)} == {"Completed"}
+    with worker.ledger.read() as conn:
+        assert instances.count(conn) == 1
+        assert checks.latest(conn, 1) != ()
+
+
+def _ended(house: House) -> bool:
+    time.sleep(1.0)
+    return all(row.last_state in ("Completed", "Failed", "Crashed") for row in schedules.show(house.settings))
+
+
+def test_schedules_say_when_the_server_is_away(house: House) -> None:
+    with pytest.raises(Unavailable):
+        schedules.show(house.settings)
