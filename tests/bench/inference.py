@@ -37,7 +37,7 @@ from tests.serving.inference.house import ModelServer, make_home, model_server, 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "cxr"
 MODEL = "cxr_pneumonia"
 AT_ONCE = 8
-PROBE = 30
+PROBE = 20
 """Images of the breakdown."""
 
 
@@ -64,10 +64,10 @@ class Report:
 def main() -> None:
     """Measure, print a table, write JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="40 images, one round")
+    parser.add_argument("--quick", action="store_true", help="24 images, one round")
     parser.add_argument("--json", type=Path, help="also write the numbers there")
     arguments = parser.parse_args()
-    report = measure(images=40, rounds=1) if arguments.quick else measure(images=200, rounds=3)
+    report = measure(images=24, rounds=1) if arguments.quick else measure(images=200, rounds=3)
     for name, value in asdict(report).items():
         sys.stdout.write(f"{name:28} {value}\n")
     if arguments.json:

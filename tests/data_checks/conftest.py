@@ -1,4 +1,4 @@
-"""Great Expectations imports modules that Python 3.11 deprecates: that is told once, at import, and no fault of ours."""
+"""Great Expectations imports modules that Python 3.11 deprecates: told once, at import, and no fault of ours."""
 
 import warnings
 from importlib import import_module

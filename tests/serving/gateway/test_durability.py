@@ -37,9 +37,10 @@ def test_the_file_is_synced_renamed_and_its_folder_synced_and_the_ledger_committ
 ) -> None:
     home, trace = make_home(tmp_path / "home"), tmp_path / "trace"
     calls = "fsync,fdatasync,rename,sendto,openat"
-    tracing = strace("-y", "-s", "400", "-o", str(trace), "-e", f"trace={calls}")
-    with process_door(home, *tracing) as (door, _), associated(door.dicom_port) as assoc:
-        assert store(assoc, instance()) == 0x0000
+    with process_door(home) as (door, process), associated(door.dicom_port) as assoc:
+        tracing = strace("-p", str(process.pid), "-y", "-s", "400", "-o", str(trace), "-e", f"trace={calls}")
+        with attached(tracing, process.pid):
+            assert store(assoc, instance()) == 0x0000
     lines = trace.read_text().splitlines()
     first = next(n for n, line in enumerate(lines) if "O_EXCL" in line and "/store/tmp/" in line)
     order = [
@@ -122,9 +123,13 @@ def test_a_connection_lost_within_a_data_set_leaves_nothing(door: Door) -> None:
 def test_a_kill_between_the_store_and_the_ledger_is_reconciled_and_the_resend_is_stored_once(tmp_path: Path) -> None:
     home, sent = make_home(tmp_path / "home"), instance()
     # The first fdatasync is the ledger's: the bytes are in the store, and no row names them.
-    killing = strace("-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:signal=KILL:when=1")
-    with process_door(home, *killing) as (door, process):
-        with pytest.raises(AssertionError, match="no response"), associated(door.dicom_port) as assoc:
+    injecting = ("-e", "trace=fdatasync", "-e", "inject=fdatasync:signal=KILL:when=1")
+    with process_door(home) as (door, process):
+        with (
+            attached(strace("-p", str(process.pid), "-o", "/dev/null", *injecting), process.pid),
+            pytest.raises(AssertionError, match="no response"),
+            associated(door.dicom_port) as assoc,
+        ):
             store(assoc, sent)
         process.wait(20.0)
         assert len(door.keys()) == 1

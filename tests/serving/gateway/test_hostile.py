@@ -75,15 +75,15 @@ def flood(port: int, sockets: int) -> Iterator[None]:
             sock.close()
 
 
-@pytest.mark.parametrize("kind", [0x01, 0x04, 0x07])
-@pytest.mark.parametrize("length", [1_500_000_000, 0xFFFFFFFF])
-def test_a_huge_pdu_claim_is_refused_and_allocates_nothing(tmp_path: Path, kind: int, length: int) -> None:
+def test_a_huge_pdu_claim_is_refused_and_allocates_nothing(tmp_path: Path) -> None:
     with process_door(make_home(tmp_path / "home")) as (door, process):
         before = psutil.Process(process.pid).memory_info().rss
-        with connect(door.dicom_port) as sock, contextlib.suppress(OSError):
-            sock.sendall(struct.pack(">BxL", kind, length))
-            for _ in range(64):
-                sock.sendall(bytes(1 << 20))
+        for kind in (0x01, 0x04, 0x07):
+            for length in (1_500_000_000, 0xFFFFFFFF):
+                with connect(door.dicom_port) as sock, contextlib.suppress(OSError):
+                    sock.sendall(struct.pack(">BxL", kind, length))
+                    for _ in range(64):
+                        sock.sendall(bytes(1 << 20))
         assert psutil.Process(process.pid).memory_info().rss - before < 16 << 20
         assert echo_seconds(door.dicom_port) < 5.0
 

@@ -1,14 +1,15 @@
 """The process itself: what happens when it is killed, hurried, flooded, or cannot start."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -29,6 +30,14 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     while not (came := condition()) and time.monotonic() < until:
         time.sleep(0.1)
     return came
+
+
+async def flood(server: ModelServer, reference: dict[str, str]) -> list[httpx.Response]:
+    """`FLOOD` questions at once."""
+    limits = httpx.Limits(max_connections=FLOOD)
+    async with httpx.AsyncClient(base_url=server.http.base_url, timeout=60.0, trust_env=False, limits=limits) as client:
+        asking = [client.post("/infer", json=server.question(reference)) for _ in range(FLOOD)]
+        return list(await asyncio.gather(*asking))
 
 
 def gone_within(processes: list[psutil.Process], seconds: float) -> bool:
@@ -89,10 +98,9 @@ def test_a_flood_is_answered_in_time_or_told_when_to_ask_again(tmp_path: Path) -
     with model_server(home, install_tiny(home).name) as server:
         reference = server.keep(chest(2, opacity=True, rows=1024))
         server.post(reference)
-        with ThreadPoolExecutor(FLOOD) as threads:
-            started = time.monotonic()
-            responses = list(threads.map(lambda _: server.post(reference), range(FLOOD)))
-            took = time.monotonic() - started
+        started = time.monotonic()
+        responses = asyncio.run(flood(server, reference))
+        took = time.monotonic() - started
         refused = [response for response in responses if response.status_code != 200]
         assert {response.status_code for response in refused} == {503}
         assert {response.headers["Retry-After"] for response in refused} == {"3"}
