@@ -49,7 +49,7 @@ class GatewaySettings(Section):
     host: str = Field("127.0.0.1", description="address that the DICOM and HL7 listeners bind to")
     dicom_port: Port = Field(11112, description="DICOM port (0: a free one)")
     hl7_port: Port = Field(2575, description="HL7 (MLLP) port (0: a free one)")
-    processes: int = Field(1, ge=1, le=16, description="gateway processes that share the DICOM port")
+    processes: int = Field(2, ge=1, le=16, description="gateway processes that share the DICOM port")
     max_associations: int = Field(64, ge=1, description="associations open at once, per process")
     max_pdu: int = Field(1 << 20, ge=16384, le=1 << 24, description="largest PDU that is read, in bytes")
     pdu_deadline_seconds: Seconds = Field(10.0, description="a PDU that began must end within this time")

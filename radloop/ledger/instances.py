@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, text, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, text, update
 
 from radloop.domain.enums import StudyState, Urgency
 from radloop.domain.ids import new_id
@@ -14,6 +14,28 @@ from radloop.ledger.tables import instances, objects, orders, studies, study_ver
 
 DICOM_MEDIA_TYPE = "application/dicom"
 ARRIVALS_LOCK = 0x7261646C  # any constant of ours; PostgreSQL advisory locks are named by numbers
+
+
+_OWN = select(objects.c.identifier).where(
+    objects.c.identifier.in_(bindparam("uids", expanding=True)), objects.c.media_type == DICOM_MEDIA_TYPE
+)
+_KNOWN = select(instances.c.sop_uid, instances.c.content_sha256, instances.c.id, instances.c.version_id).where(
+    instances.c.sop_uid.in_(bindparam("uids", expanding=True))
+)
+_STUDY = select(studies.c.id).where(studies.c.study_uid == bindparam("uid"))
+_NEWEST = (
+    select(study_versions)
+    .where(study_versions.c.study_id == bindparam("study"))
+    .order_by(study_versions.c.number.desc())
+    .limit(1)
+    .with_for_update()
+)
+_TOUCH = (
+    update(study_versions)
+    .where(study_versions.c.id == bindparam("version"))
+    .values(instances=bindparam("count"), modalities=bindparam("found"))
+)
+_INSERT = insert(instances)
 
 
 class Outcome(StrEnum):
@@ -77,13 +99,9 @@ def record(conn: Connection, arrivals: Sequence[Arrival]) -> tuple[Receipt, ...]
         outcome = Outcome.DUPLICATE if content == arrival.content_sha256 else Outcome.CONFLICT
         receipts.append(Receipt(outcome, arrival, instance_id, version_id))
     if rows:
-        conn.execute(insert(instances), rows)
+        conn.execute(_INSERT, rows)
     for version in versions.values():
-        conn.execute(
-            update(study_versions)
-            .where(study_versions.c.id == version.id)
-            .values(instances=version.count, modalities=sorted(version.modalities))
-        )
+        conn.execute(_TOUCH, {"version": version.id, "count": version.count, "found": sorted(version.modalities)})
     return tuple(receipts)
 
 
@@ -117,13 +135,11 @@ def get(conn: Connection, instance_id: str) -> Instance | None:
 
 
 def _own(conn: Connection, uids: set[str]) -> set[str]:
-    query = select(objects.c.identifier).where(objects.c.identifier.in_(uids), objects.c.media_type == DICOM_MEDIA_TYPE)
-    return set(conn.scalars(query))
+    return set(conn.scalars(_OWN, {"uids": list(uids)}))
 
 
 def _known(conn: Connection, uids: set[str]) -> dict[str, tuple[str, str, str]]:
-    query = select(instances.c.sop_uid, instances.c.content_sha256, instances.c.id, instances.c.version_id)
-    found = conn.execute(query.where(instances.c.sop_uid.in_(uids)))
+    found = conn.execute(_KNOWN, {"uids": list(uids)})
     return {row.sop_uid: (row.content_sha256, row.id, row.version_id) for row in found}
 
 
@@ -139,16 +155,10 @@ def _version_for(conn: Connection, arrival: Arrival, versions: dict[str, _Versio
 
 
 def _open_version(conn: Connection, arrival: Arrival) -> _Version:
-    study_id = conn.scalar(select(studies.c.id).where(studies.c.study_uid == arrival.header.study_uid))
+    study_id = conn.scalar(_STUDY, {"uid": arrival.header.study_uid})
     if study_id is None:
         study_id = _add_study(conn, arrival.header)
-    newest = conn.execute(
-        select(study_versions)
-        .where(study_versions.c.study_id == study_id)
-        .order_by(study_versions.c.number.desc())
-        .limit(1)
-        .with_for_update()
-    ).first()
+    newest = conn.execute(_NEWEST, {"study": study_id}).first()
     if newest is not None and newest.state == StudyState.RECEIVING:
         return _Version(newest.id, newest.instances, set(newest.modalities))
     return _add_version(conn, study_id, newest, arrival)

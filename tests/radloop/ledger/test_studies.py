@@ -1,4 +1,5 @@
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +12,7 @@ from radloop.ledger import Ledger, instances, reports, results, studies
 from tests.radloop.ledger.rows import NOW, arrival, result
 
 LEASE = timedelta(seconds=6)
+NUMBERS = count(1)
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.study = f"1.7.{id(self)}"
+        self.study = f"1.7.{next(NUMBERS)}"
         self.sent: set[str] = set()
         self.answered: dict[str, int] = {}
         self.clock = NOW
@@ -126,9 +128,9 @@ class Lifecycle(RuleBasedStateMachine):
         with self.opened.read() as conn:
             version = studies.latest_of(conn, self.study)
             assert (version.instances if version else 0) == len(self.sent)
-            for version_id, count in self.answered.items():
+            for version_id, held in self.answered.items():
                 done = studies.get(conn, version_id)
-                assert (done.state, done.instances) == (StudyState.ANSWERED, count)
+                assert (done.state, done.instances) == (StudyState.ANSWERED, held)
 
 
 def test_the_study_state_machine_holds_for_any_order_of_events(ledger: Ledger) -> None:
