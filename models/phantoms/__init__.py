@@ -1,0 +1,7 @@
+"""Synthetic, labelled studies as complete DICOM data sets: drawn from a seed, of nobody."""
+
+from models.phantoms.brain import brain_slices
+from models.phantoms.chest import chest
+from models.phantoms.foot import unreadable_study
+
+__all__ = ["brain_slices", "chest", "unreadable_study"]

@@ -1,0 +1,1 @@
+"""The models we serve: one folder each, found by `models.catalog`."""

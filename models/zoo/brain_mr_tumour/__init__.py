@@ -1,0 +1,7 @@
+"""Tumour on axial brain MR slices. The bundle lies beside this file, free of code."""
+
+from pathlib import Path
+
+from models.spec import read_spec
+
+SPEC = read_spec(Path(__file__).parent / "bundle")

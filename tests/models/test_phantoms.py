@@ -1,0 +1,90 @@
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from models.catalog import catalog
+from models.phantoms import brain_slices, chest, unreadable_study
+from radloop.domain.records import Acquisition
+
+Study = Callable[[int], list[Dataset]]
+STUDIES: dict[str, Study] = {
+    "chest without": lambda seed: [chest(seed, opacity=False, rows=256)],
+    "chest with": lambda seed: [chest(seed, opacity=True, rows=256)],
+    "brain without": lambda seed: brain_slices(seed, lesion=False, count=2),
+    "brain with": lambda seed: brain_slices(seed, lesion=True, count=2),
+    "unreadable": unreadable_study,
+}
+every_study = pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES.keys())
+
+
+def as_file(ds: Dataset) -> bytes:
+    buffer = BytesIO()
+    ds.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def row(ds: Dataset) -> Acquisition:
+    return Acquisition(
+        instance_id="in_1",
+        version_id="sv_1",
+        modality=ds.Modality,
+        body_part=ds.get("BodyPartExamined", ""),
+        view=ds.get("ViewPosition", ""),
+        photometric=ds.PhotometricInterpretation,
+        rows=ds.Rows,
+        columns=ds.Columns,
+    )
+
+
+@every_study
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_patient(study: Study) -> None:
+    assert [as_file(ds) for ds in study(3)] == [as_file(ds) for ds in study(3)]
+    assert study(3)[0].StudyInstanceUID != study(4)[0].StudyInstanceUID
+    assert study(3)[0].PatientID != study(4)[0].PatientID
+
+
+@every_study
+def test_a_phantom_passes_dciodvfy_without_an_error(study: Study, tmp_path: Path) -> None:
+    if shutil.which("dciodvfy") is None:
+        pytest.skip("dciodvfy is not installed: apt install dicom3tools")
+    for number, ds in enumerate(study(5)):
+        path = tmp_path / f"{number}.dcm"
+        path.write_bytes(as_file(ds))
+        said = subprocess.run(["dciodvfy", path], capture_output=True, text=True, timeout=30, check=False)
+        assert not re.findall(r"^Error.*", said.stderr + said.stdout, re.MULTILINE)
+
+
+@every_study
+def test_a_phantom_is_of_nobody_and_is_one_study(study: Study) -> None:
+    images = study(7)
+    assert all(str(ds.PatientName).startswith("Phantom^") for ds in images)
+    assert all(ds.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian for ds in images)
+    assert len({ds.StudyInstanceUID for ds in images}) == 1
+    assert len({ds.SOPInstanceUID for ds in images}) == len(images)
+
+
+def test_the_finding_is_where_it_was_drawn_and_changes_the_rest_little() -> None:
+    with_lesion, without = (brain_slices(11, lesion=lesion)[0].pixel_array.astype(float) for lesion in (True, False))
+    differs = np.abs(with_lesion - without) > 400
+    assert 0.002 < differs.mean() < 0.2
+
+
+def test_each_phantom_is_read_by_its_own_model_and_the_foot_by_none() -> None:
+    models = catalog()
+    readers = {name: [m for m in models if models[m].inapplicable([row(ds) for ds in STUDIES[name](1)]) is None]
+               for name in STUDIES}  # fmt: skip
+    assert readers == {
+        "chest without": ["cxr_pneumonia"],
+        "chest with": ["cxr_pneumonia"],
+        "brain without": ["brain_mr_tumour"],
+        "brain with": ["brain_mr_tumour"],
+        "unreadable": [],
+    }
