@@ -83,9 +83,8 @@ def gateway_port(settings: "Settings") -> int:
 
     if settings.gateway.dicom_port:
         return settings.gateway.dicom_port
-    for name in ("gateway", "gateway-1"):
-        if (said := announced(settings.home, name)) and said.port:
-            return said.port
+    if (said := announced(settings.home, "gateway")) and said.port:
+        return said.port
     raise Unavailable("the gateway is not running: radloop up --wait")
 
 

@@ -93,8 +93,7 @@ def _ours(name: str, module: str, settings: Settings, *, port: int | None = None
 
 
 def _gateways(settings: Settings, ports: Ports) -> list[Row]:
-    count = settings.gateway.processes
-    names = ["gateway"] if count == 1 else [f"gateway-{number}" for number in range(1, count + 1)]
+    names = ["gateway", *(f"gateway-{number}" for number in range(2, settings.gateway.processes + 1))]
     base = (sys.executable, "-m", "serving.gateway", "--home", str(settings.home))
     return [
         Row(name=name, argv=(*base, "--name", name, "--index", str(index)), port=ports.dicom, essential=True)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,8 +86,7 @@ def stored_objects(folder: Path) -> Counter[tuple[str, str]]:
 
 
 def _renamed(base: Dataset) -> Dataset:
-    ds = Dataset(base)
-    ds.file_meta = base.file_meta
+    ds = deepcopy(base)
     ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID = generate_uid(), generate_uid(), generate_uid()
     return ds
 

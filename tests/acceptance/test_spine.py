@@ -21,6 +21,7 @@ from tests.peers.programs import need
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 SHARED = Path(__file__).parents[3] / "shared" / "data"
+ALIAS = "/api/2.0/mlflow/registered-models/alias"
 ONCE = {"SR": 1, "SC": 1, "ORU": 1, "DIAGNOSTIC_REPORT": 1}
 
 
@@ -168,3 +169,22 @@ def test_the_audit_is_sound_and_keys_can_be_rotated_under_way(world: World, tmp_
     world.send(saved(tmp_path, ds))
     world.house.answered([ds.StudyInstanceUID], 60)
     world.house.cli("audit", "verify")
+
+
+def test_mlflow_shows_the_champion_that_the_ledger_names(world: World) -> None:
+    champions = {m["name"]: m["digest"] for m in world.house.json("models", "list") if m["standing"] == "CHAMPION"}
+    server = f"http://127.0.0.1:{world.house.ports()['mlflow']}"
+
+    def shown() -> dict[str, str]:
+        found = {}
+        for name in champions:
+            query = {"name": name, "alias": "champion"}
+            answer = httpx.get(
+                f"{server}/api/2.0/mlflow/registered-models/alias", params=query, timeout=10, trust_env=False
+            )
+            version = answer.json().get("model_version", {})
+            found[name] = next((tag["value"] for tag in version.get("tags", []) if tag["key"] == "digest"), "")
+        return found
+
+    assert set(champions) == {"cxr_pneumonia", "brain_mr_tumour"}
+    wait_for(lambda: shown() == champions, 90, lambda: str(shown()))

@@ -40,7 +40,7 @@ MODALITIES = st.sets(st.sampled_from(["CR", "DX", "CT", "MR"]), min_size=1).map(
 EXPECTED = st.none() | st.integers(0, 50)
 
 
-@given(MODALITIES, st.integers(1, 50), st.floats(0, 100), EXPECTED)
+@given(MODALITIES, st.integers(1, 50), st.floats(0, 100, allow_subnormal=False), EXPECTED)
 def test_no_study_completes_without_its_evidence(
     modalities: tuple[str, ...], instances: int, idle: float, expected: int | None
 ) -> None:
@@ -69,7 +69,13 @@ def test_every_study_completes_after_the_quiet_period(
     assert judge(version, RULES.quiet_seconds, expected, RULES) is not None
 
 
-@given(MODALITIES, st.integers(1, 50), st.floats(0, 100), st.floats(0, 100), EXPECTED)
+@given(
+    MODALITIES,
+    st.integers(1, 50),
+    st.floats(0, 100, allow_subnormal=False),
+    st.floats(0, 100, allow_subnormal=False),
+    EXPECTED,
+)
 def test_waiting_longer_never_takes_evidence_away(
     modalities: tuple[str, ...], instances: int, idle: float, longer: float, expected: int | None
 ) -> None:
@@ -78,7 +84,7 @@ def test_waiting_longer_never_takes_evidence_away(
         assert judge(version, idle + longer, expected, RULES) is not None
 
 
-@given(st.lists(st.tuples(st.floats(0, 10), st.integers(0, 3)), min_size=1, max_size=30))
+@given(st.lists(st.tuples(st.floats(0, 10, allow_subnormal=False), st.integers(0, 3)), min_size=1, max_size=30))
 @settings(max_examples=200)
 def test_idle_time_counts_from_the_last_arrival_and_never_from_before_it(steps: list[tuple[float, int]]) -> None:
     watch, now, count, changed = Watch(), 1000.0, 1, 1000.0

@@ -11,7 +11,7 @@ from radloop.domain.records import Acquisition
 
 CHEST = catalog()["cxr_pneumonia"]
 BRAIN = catalog()["brain_mr_tumour"]
-probabilities = st.floats(0, 1)
+probabilities = st.floats(0, 1, allow_subnormal=False)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def test_a_higher_probability_is_never_less_urgent(lower: float, higher: float, 
     assert CHEST.urgency_of("pneumonia", low, rule).rank <= CHEST.urgency_of("pneumonia", high, rule).rank
 
 
-@given(logits=st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)))
+@given(logits=st.tuples(st.floats(-1e6, 1e6, allow_subnormal=False), st.floats(-1e6, 1e6, allow_subnormal=False)))
 def test_calibration_keeps_the_order_and_stays_within_0_and_1(logits: tuple[float, float]) -> None:
     low, high = sorted(logits)
     for spec in catalog().values():

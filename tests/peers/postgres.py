@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,15 +21,14 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Run a server and give the SQLAlchemy URL of an empty database. PostgreSQL refuses to run as root."""
+def postgres() -> Iterator[str]:
+    """Run a server, and give the SQLAlchemy URL of its empty database."""
     where = binaries() or Path(need("postgres", "postgresql")).parent
-    folder.mkdir(parents=True, exist_ok=True)
+    # Not below pytest's folder: that is closed to other users, and PostgreSQL refuses to run as root.
+    folder = Path(tempfile.mkdtemp(prefix="radloop-pg-"))
     data, port = folder / "data", free_port()
     user = OWNER if os.geteuid() == 0 else None
     if user:
-        for parent in (folder, *folder.parents)[:4]:
-            parent.chmod(parent.stat().st_mode | 0o011)
         shutil.chown(folder, OWNER)
     options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
 
@@ -41,3 +41,4 @@ def postgres(folder: Path) -> Iterator[str]:
         yield f"postgresql+psycopg://radloop@127.0.0.1:{port}/postgres"
     finally:
         run(str(where / "pg_ctl"), "-D", str(data), "-w", "-m", "immediate", "stop")
+        shutil.rmtree(folder)

@@ -16,21 +16,21 @@ def settings_of(home: Path, text: str = "") -> Settings:
 
 def test_without_a_gateway_runner_or_inference_nothing_is_answered_and_the_rest_may_be_away(tmp_path: Path) -> None:
     table = rows(settings_of(tmp_path), PORTS)
-    assert {row.name for row in table if row.essential} == {"gateway", "runner", "inference"}
+    assert {row.name for row in table if row.essential} == {"gateway", "gateway-2", "runner", "inference"}
     assert {row.name for row in table if not row.essential} == {"prefect", "mlflow", "worker"}
 
 
 def test_gateways_share_a_port_and_only_the_first_takes_hl7(tmp_path: Path) -> None:
     table = rows(settings_of(tmp_path, "[gateway]\nprocesses = 3\n" + OFF), PORTS)
     gateways = [row for row in table if row.name.startswith("gateway")]
-    assert [row.name for row in gateways] == ["gateway-1", "gateway-2", "gateway-3"]
+    assert [row.name for row in gateways] == ["gateway", "gateway-2", "gateway-3"]
     assert {row.port for row in gateways} == {1}
     assert [row.argv[row.argv.index("--index") + 1] for row in gateways] == ["0", "1", "2"]
 
 
 def test_what_the_settings_switch_off_is_not_started(tmp_path: Path) -> None:
     names = {row.name for row in rows(settings_of(tmp_path, OFF), PORTS)}
-    assert names == {"gateway", "runner", "inference"}
+    assert names == {"gateway", "gateway-2", "runner", "inference"}
 
 
 def test_ports_are_those_of_the_settings_and_zero_takes_a_free_one(tmp_path: Path) -> None:
