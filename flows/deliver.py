@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import structlog
 from sqlalchemy import Connection
 
-from flows import claims, policies
+from flows import claims, commit, policies
 from flows.house import House
 from flows.wanted import DICOM_KINDS
 from integrations.dimse import DimseAdapter
@@ -25,6 +25,7 @@ from radloop.domain.enums import ObjectKind
 from radloop.domain.errors import ContentError, Permanent, RadloopError, RefusedByPeer, Transient, Unavailable
 from radloop.domain.ids import utc_now
 from radloop.domain.records import Accepted, AuditEvent, Delivery, Parcel
+from radloop.ledger import commitments as commitment_rows
 from radloop.ledger import deliveries as delivery_rows
 from radloop.settings import Peer
 
@@ -151,10 +152,13 @@ def consequence(outcome: Sent) -> Consequence:
     return next(then for kind, then in CONSEQUENCES if isinstance(outcome, kind))
 
 
-def _accept(conn: Connection, _house: House, tried: Tried) -> bool:
+def _accept(conn: Connection, house: House, tried: Tried) -> bool:
     warnings = tried.outcome.warnings if isinstance(tried.outcome, Accepted) else ()
     audit.append(conn, _event("delivered", tried, ", ".join(warnings)))
-    return delivery_rows.accepted(conn, tried.delivery.id, warnings, tried.at)
+    taken = delivery_rows.accepted(conn, tried.delivery.id, warnings, tried.at)
+    if commit.is_wanted(house, tried.delivery):
+        commitment_rows.expect(conn, tried.delivery.id, tried.at + commit.ASK_AFTER)
+    return taken
 
 
 def _try_content_again(conn: Connection, house: House, tried: Tried) -> bool:

@@ -38,6 +38,8 @@ ORCHESTRATOR = Backoff(first=3.0, longest=15.0)
 """The Prefect server is away: nothing waits for it."""
 SENDER = Backoff(first=10.0, longest=300.0)
 """A sender that did not answer C-FIND: it is a courtesy question, so ask rarely."""
+COMMITMENT = Backoff(first=60.0, longest=3600.0)
+"""A peer that has not answered for storage commitment: archives may take their time."""
 BROKEN_STUDY_SECONDS = 60.0
 """A study that broke our own code is tried again after this long, and logged each time."""
 

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from sqlalchemy import Connection
 
-from flows import claims, deliver, policies
+from flows import claims, commit, deliver, policies
 from flows.completeness import Completer
 from flows.house import House, living_in, open_house
 from flows.mirror import Mirror, Shown
@@ -32,6 +33,7 @@ from radloop.audit import Sealer
 from radloop.domain.errors import RadloopError, StorageFull, Transient
 from radloop.domain.ids import utc_now
 from radloop.domain.records import Delivery, StudyVersion
+from radloop.ledger import commitments as commitment_rows
 from radloop.ledger import deliveries as delivery_rows
 from radloop.ledger import studies as study_rows
 from radloop.process import announce, die_with_parent
@@ -56,6 +58,8 @@ class Due:
     receiving: tuple[StudyVersion, ...]
     studies: bool
     peers: tuple[str, ...]
+    to_ask: tuple[str, ...]
+    """Peers to be asked for storage commitment."""
 
 
 class Runner:
@@ -67,6 +71,8 @@ class Runner:
         self._completer = Completer(house)
         self._reading: dict[str, asyncio.Task[str]] = {}
         self._sending: dict[str, asyncio.Task[None]] = {}
+        self._asking: dict[str, asyncio.Task[int]] = {}
+        self._asked_peers = commit.asked_peers(house)
         self._claimed: dict[str, tuple[Delivery, ...]] = {}
         self._wake = asyncio.Event()
         self._stopping = False
@@ -126,6 +132,9 @@ class Runner:
         for peer in due.peers:
             if peer not in self._sending:
                 self._start_sending(peer)
+        for peer in due.to_ask:
+            if peer not in self._asking:
+                self._start_asking(peer)
 
     def _look(self) -> Due:
         with self._house.ledger.read() as conn:
@@ -133,7 +142,12 @@ class Runner:
                 receiving=study_rows.receiving(conn),
                 studies=study_rows.due(conn, utc_now()),
                 peers=delivery_rows.due_peers(conn, utc_now()),
+                to_ask=self._to_ask(conn),
             )
+
+    def _to_ask(self, conn: Connection) -> tuple[str, ...]:
+        """No question to the ledger where no peer is asked for commitment."""
+        return commitment_rows.due_peers(conn, self._asked_peers, utc_now()) if self._asked_peers else ()
 
     async def _take_studies(self) -> None:
         batch = self._house.settings.runner.batch
@@ -163,10 +177,17 @@ class Runner:
 
     def _peer_is_served(self, work: "asyncio.Task[None]") -> None:
         self._sending.pop(work.get_name(), None)
-        if not work.cancelled() and (error := work.exception()) is not None:
-            code = error.code if isinstance(error, RadloopError) else type(error).__name__
-            log.error("sending ended", peer=work.get_name(), error=code)
+        _log_failure("sending ended", work)
         self._wake.set()
+
+    def _start_asking(self, peer: str) -> None:
+        work = asyncio.create_task(asyncio.to_thread(commit.ask_due, self._house, peer), name=peer)
+        self._asking[peer] = work
+        work.add_done_callback(self._peer_is_asked)
+
+    def _peer_is_asked(self, work: "asyncio.Task[int]") -> None:
+        self._asking.pop(work.get_name(), None)
+        _log_failure("asking for commitment ended", work)
 
     async def _send_all(self, peer: str) -> None:
         """Send what is due for a peer until nothing is."""
@@ -199,7 +220,8 @@ class Runner:
 
     async def _finish(self) -> None:
         """Let work under way end; cancel what takes too long."""
-        work: list[asyncio.Task[str] | asyncio.Task[None]] = [*self._reading.values(), *self._sending.values()]
+        work: list[asyncio.Task[str] | asyncio.Task[None] | asyncio.Task[int]]
+        work = [*self._reading.values(), *self._sending.values(), *self._asking.values()]
         if work:
             _, late = await asyncio.wait(work, timeout=GRACE_SECONDS)
             for task in late:
@@ -212,6 +234,13 @@ def _mirror_ended(mirror: "asyncio.Task[None]") -> None:
     """Whatever befalls Prefect, studies are read: the runner outlives its mirror."""
     if not mirror.cancelled() and (error := mirror.exception()) is not None:
         log.error("prefect sees nothing more until the next start", error=type(error).__name__)
+
+
+def _log_failure(what: str, work: "asyncio.Task[None] | asyncio.Task[int]") -> None:
+    """Say what ended the work with a peer, its name, where it did not end by itself."""
+    if not work.cancelled() and (error := work.exception()) is not None:
+        code = error.code if isinstance(error, RadloopError) else type(error).__name__
+        log.error(what, peer=work.get_name(), error=code)
 
 
 def _sealed(sealer: Sealer) -> int:

@@ -1,4 +1,4 @@
-"""The worker: registers the settings' schedules with Prefect, and runs their flows, a process each.
+"""The worker: registers the settings' schedules with Prefect, runs their flows, a process each, and keeps MLflow true.
 
     python -m flows.worker --home HOME
 
@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from flows import policies, schedules
+from flows import policies, registry, schedules
 from flows.environment import client_environment
 from radloop import logs
 from radloop.process import announce, die_with_parent
@@ -48,7 +48,11 @@ async def serve(settings: Settings) -> None:
     announce(settings.home, "worker", None)
     log.info("ready", schedules=len(settings.schedules))
     worker = ProcessWorker(work_pool_name=deployments.POOL, name="radloop", limit=LIMIT)
-    await worker.start(printer=lambda *_: None)
+    following = asyncio.create_task(registry.follow(settings))
+    try:
+        await worker.start(printer=lambda *_: None)
+    finally:
+        following.cancel()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

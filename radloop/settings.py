@@ -86,7 +86,7 @@ class Peer(Section):
     priority_upgrade: Literal["none", "ORM", "OMI"] = Field(
         "none", description="message that raises an order's priority on an urgent finding: ORM^O01 or OMI^O23"
     )
-    commitment: bool = Field(False, description="ask it for storage commitment")
+    commitment: bool = Field(False, description="ask it for storage commitment of the DICOM objects it accepts")
     connect_seconds: Seconds = Field(5.0, description="deadline for opening a connection")
     answer_seconds: Seconds = Field(30.0, description="deadline for one answer")
     park_after_seconds: Seconds = Field(3 * 86400.0, description="a delivery retried for this long waits for a person")
@@ -206,7 +206,9 @@ class DeliverySettings(Section):
 
     first_retry_seconds: Seconds = Field(1.0, description="wait after the first failure; doubles, with jitter")
     longest_retry_seconds: Seconds = Field(300.0, description="the longest wait between two tries")
-    content_tries: int = Field(3, ge=1, description="tries after an error in the content (HL7 AE, CE)")
+    content_tries: int = Field(
+        3, ge=1, description="tries after an error in the content (HL7 AE, CE), or where storage is not committed"
+    )
     breaker_failures: int = Field(3, ge=1, description="failures in a row that open a peer's breaker")
     breaker_seconds: Seconds = Field(5.0, description="an open breaker lets one try through after this long")
 

@@ -111,6 +111,11 @@ def get(conn: Connection, delivery_id: str) -> Delivery | None:
     return next(iter(_deliveries(conn, _select().where(_d.id == delivery_id))), None)
 
 
+def of_ids(conn: Connection, ids: Collection[str]) -> tuple[Delivery, ...]:
+    """These deliveries, in the order they were queued."""
+    return _deliveries(conn, _select().where(_d.id.in_(ids)).order_by(_d.queued_at, _d.id))
+
+
 def unfinished(conn: Connection, limit: int | None = None) -> tuple[Delivery, ...]:
     """Due, under way and parked deliveries, the parked first, then by when they are due."""
     query = _select().where(_d.state.in_(OPEN_STATES)).order_by(_d.state != DeliveryState.PARKED, _d.next_at)

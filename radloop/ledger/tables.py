@@ -268,8 +268,30 @@ deliveries = Table(
     Column("error", Text),
     Column("lease_owner", String(64)),
     Column("lease_until", Utc),
+    # Storage commitment: when it is asked for next (NULL: it is not waited for), and how often it was.
+    Column("commit_at", Utc),
+    Column("commit_asks", Integer),
     UniqueConstraint("object_id", "peer"),
     Index("ix_deliveries_state_next_at", "state", "next_at"),
+    # Only a few wait at any time: looking for them stays as cheap after years.
+    Index(
+        "ix_deliveries_commit_at",
+        "commit_at",
+        sqlite_where=text("commit_at IS NOT NULL"),
+        postgresql_where=text("commit_at IS NOT NULL"),
+    ),
+)
+
+commitments = Table(
+    "commitments",
+    metadata,
+    _id(),
+    # We make it for one question; it names no study and no patient.
+    Column("transaction_uid", String(64), nullable=False, unique=True),
+    Column("peer", String(32), nullable=False),
+    Column("delivery_ids", JSON, nullable=False),
+    Column("asked_at", Utc, nullable=False),
+    Column("answered_at", Utc),
 )
 
 breakers = Table(

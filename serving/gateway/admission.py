@@ -32,6 +32,11 @@ class Doorkeeper:
         titled = (peer for peer in self._peers if (peer.ae_title or "").strip() == ae_title.strip() != "")
         return next(self._from(sorted(titled, key=_is_no_source), address), None)
 
+    def asked(self, ae_title: str, address: str) -> frozenset[str]:
+        """The names under which whoever associates like this is asked for storage commitment."""
+        titled = (peer for peer in self._peers if peer.commitment and (peer.ae_title or "").strip() == ae_title.strip())
+        return frozenset(peer.name for peer in self._from(titled, address))
+
     def ordering(self, address: str) -> tuple[Peer, ...]:
         """The peers that may send orders from `address`; more than one may share it."""
         return tuple(self._from((peer for peer in self._peers if PeerRole.ORDERS in peer.roles), address))

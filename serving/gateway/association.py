@@ -27,7 +27,7 @@ from pynetdicom.transport import AddressInformation, AssociationSocket
 from radloop.domain.errors import TooLarge, Unparsable
 from radloop.settings import GatewaySettings, Peer
 from serving.gateway.admission import Doorkeeper
-from serving.gateway.contexts import supported
+from serving.gateway.contexts import is_commitment, supported
 from serving.gateway.dimse import P_DATA_TF, PDU_HEADER, Assembler, Message, Operation, response
 from serving.gateway.listener import Connection
 from serving.gateway.statuses import CALLED_UNKNOWN, CALLING_UNKNOWN, LIMIT, SUCCESS, Rejection
@@ -64,6 +64,37 @@ class StoreService(Protocol):
     def store(self, request: StoreRequest) -> int:
         """The status for one request; durable where it is 0x0000."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventReport:
+    """One N-EVENT-REPORT request. `data` is its encoded event information, None where it was beyond the limit.
+
+    `peers` are the names under which the sender is asked for storage commitment.
+    """
+
+    sop_class_uid: str
+    sop_uid: str
+    event_type: int | None
+    transfer_syntax_uid: str
+    data: memoryview | None
+    peers: frozenset[str]
+
+
+class EventService(Protocol):
+    """What answers N-EVENT-REPORT."""
+
+    def report(self, report: EventReport) -> int:
+        """The status for one report; on record where it is 0x0000."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What is behind the DICOM door."""
+
+    storage: StoreService
+    commitment: EventService
 
 
 class _Transport(AssociationSocket):  # type: ignore[misc] # pynetdicom ships no types
@@ -169,14 +200,15 @@ class Acceptor(Association):  # type: ignore[misc]
         connection: Connection,
         settings: GatewaySettings,
         doorkeeper: Doorkeeper,
-        service: StoreService,
+        services: Services,
     ) -> None:
         super().__init__(entity, MODE_ACCEPTOR)
         self._connection = connection
         self._settings = settings
         self._doorkeeper = doorkeeper
-        self._service = service
+        self._services = services
         self._peer: Peer | None = None
+        self._asked: frozenset[str] = frozenset()
         self.dul = _UpperLayer(self, connection, settings)
         self.set_socket(_Transport(self, connection))
         self.acceptor.maximum_length = min(ADVERTISED_PDU, settings.max_pdu)
@@ -210,7 +242,8 @@ class Acceptor(Association):  # type: ignore[misc]
             log.warning("association rejected", reason=rejection.code)
             self.acse.send_reject(rejection.result, rejection.source, rejection.reason)
             return
-        self.acceptor.supported_contexts = supported(request.presentation_context_definition_list, self._known_peer)
+        proposed = request.presentation_context_definition_list
+        self.acceptor.supported_contexts = supported(proposed, self._known_peer, self._asked)
         self.acse.negotiate_association()
 
     def _refusal(self, request: A_ASSOCIATE) -> Rejection | None:
@@ -219,6 +252,7 @@ class Acceptor(Association):  # type: ignore[misc]
         self._peer = self._doorkeeper.associate(request.calling_ae_title or "", self._connection.address)
         if self._peer is None:
             return CALLING_UNKNOWN
+        self._asked = self._doorkeeper.asked(request.calling_ae_title or "", self._connection.address)
         return None if self._connection.admit() else LIMIT
 
     @property
@@ -245,13 +279,15 @@ class Acceptor(Association):  # type: ignore[misc]
             self.abort(block=False)
 
     def _answer(self, message: Message) -> None:
-        context = self._accepted_cx.get(message.context_id)
+        context, operation = self._accepted_cx.get(message.context_id), message.command.operation
         if context is None:
             self.abort(block=False)
-        elif message.command.operation == Operation.C_ECHO:
+        elif operation == Operation.C_ECHO:
             self._respond(message, SUCCESS.code)
-        elif message.command.operation == Operation.C_STORE and message.command.has_data:
-            self._respond(message, self._service.store(_request(message, context, self._known_peer)))
+        elif is_commitment(str(context.abstract_syntax)) and operation == Operation.N_EVENT_REPORT:
+            self._respond(message, self._services.commitment.report(_report(message, context, self._asked)))
+        elif not is_commitment(str(context.abstract_syntax)) and _is_store(message):
+            self._respond(message, self._services.storage.store(_request(message, context, self._known_peer)))
         else:
             self.abort(block=False)
 
@@ -259,6 +295,21 @@ class Acceptor(Association):  # type: ignore[misc]
         # PS3.8 Table 9-8, DT-1.
         self.dul.socket.send(response(message, status))
         self.dul.act()
+
+
+def _is_store(message: Message) -> bool:
+    return message.command.operation == Operation.C_STORE and message.command.has_data
+
+
+def _report(message: Message, context: PresentationContext, asked: frozenset[str]) -> EventReport:
+    return EventReport(
+        sop_class_uid=message.command.sop_class_uid,
+        sop_uid=message.command.sop_uid,
+        event_type=message.command.event_type,
+        transfer_syntax_uid=str(context.transfer_syntax[0]),
+        data=message.data if message.command.has_data else memoryview(b""),
+        peers=asked,
+    )
 
 
 def _request(message: Message, context: PresentationContext, peer: Peer) -> StoreRequest:

@@ -10,8 +10,9 @@ from radloop.domain.ids import derive_uid
 from radloop.settings import GatewaySettings, Peer, Settings
 from serving.gateway.association import ADVERTISED_PDU, ASSOCIATE_LIMIT
 from serving.gateway.contexts import TRANSFER_SYNTAXES, storage_classes
+from serving.gateway.dimse import EVENT_LIMIT
 from serving.gateway.part10 import VERSION_NAME
-from serving.gateway.statuses import REJECTIONS, STORE_STATUSES
+from serving.gateway.statuses import EVENT_STATUSES, REJECTIONS, STORE_STATUSES
 
 VERIFICATION = "1.2.840.10008.1.1"
 ASKS = {
@@ -28,6 +29,7 @@ def statement(settings: Settings) -> str:
         _policies(settings.gateway),
         _peers(settings.peers.values()),
         _statuses(),
+        _commitment(),
         _rejections(),
         _security(settings.gateway),
         _uids(
@@ -62,6 +64,7 @@ def _networking(settings: Settings) -> Iterator[str]:
     services = [
         ("Verification", "SCP and SCU", VERIFICATION),
         ("Storage", "SCP (below) and SCU (results)", "see the list of SOP classes"),
+        ("Storage Commitment Push Model", "SCU", "1.2.840.10008.1.20.1"),
         ("Query/Retrieve, Study Root FIND", "SCU", "1.2.840.10008.5.1.4.1.2.2.1"),
         ("Query/Retrieve, Study Root MOVE", "SCU", "1.2.840.10008.5.1.4.1.2.2.2"),
     ]
@@ -79,6 +82,7 @@ def _policies(gateway: GatewaySettings) -> Iterator[str]:
         ("Largest P-DATA-TF that is read", f"{gateway.max_pdu} bytes"),
         ("Largest other PDU that is read", f"{ASSOCIATE_LIMIT} bytes"),
         ("Largest instance that is taken", f"{gateway.max_instance_bytes} bytes"),
+        ("Largest event information that is taken", f"{EVENT_LIMIT} bytes"),
         ("ARTIM: association request after connecting", f"{gateway.pdu_deadline_seconds:g} s"),
         ("A PDU that began must end within", f"{gateway.pdu_deadline_seconds:g} s"),
         ("An idle association is aborted after", f"{gateway.idle_seconds:g} s"),
@@ -96,7 +100,8 @@ def _peers(peers: Iterable[Peer]) -> Iterator[str]:
 
 
 def _asks(peer: Peer) -> str:
-    return "; ".join(("C-ECHO", *(words for role, words in ASKS.items() if role in peer.roles)))
+    asks = (words for role, words in ASKS.items() if role in peer.roles)
+    return "; ".join(("C-ECHO", *asks, *(("is asked for storage commitment",) if peer.commitment else ())))
 
 
 def _statuses() -> Iterator[str]:
@@ -105,6 +110,16 @@ def _statuses() -> Iterator[str]:
     yield "0x0000 is sent when the instance is on disk, synced, and on record. What is refused is kept in quarantine."
     yield ""
     yield from _table(("Status", "Meaning", "When"), [(f"0x{s.code:04X}", s.words, s.when) for s in STORE_STATUSES])
+
+
+def _commitment() -> Iterator[str]:
+    yield "## Storage commitment (PS3.4 Annex J)"
+    yield ""
+    yield "Peers with `commitment = true` are asked by N-ACTION for every DICOM object that they accepted; then our"
+    yield "association is released. They answer by N-EVENT-REPORT over one of their own, as SCP (role selection,"
+    yield "PS3.7 D.3.3.4), in Implicit or Explicit VR Little Endian. 0x0000 is sent after the commit."
+    yield ""
+    yield from _table(("Status", "Meaning", "When"), [(f"0x{s.code:04X}", s.words, s.when) for s in EVENT_STATUSES])
 
 
 def _rejections() -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""DIMSE messages of the two services that we provide: C-ECHO and C-STORE (PS3.7 sections 9.1.5 and 9.1.1).
+"""DIMSE messages of what we answer: C-ECHO, C-STORE and N-EVENT-REPORT (PS3.7 sections 9.1.5, 9.1.1 and 10.1.1).
 
 A command set here is read and written where it stands. pynetdicom builds pydicom data sets for it: 1.3 ms of Python for
-each instance, and more machinery around a stranger's bytes than eight fields need.
+each instance, and more machinery around a stranger's bytes than nine fields need.
 """
 
 from collections.abc import Iterator
@@ -23,6 +23,8 @@ COMMAND_BIT: Final = 0x01
 LAST_BIT: Final = 0x02
 # PS3.7 section 6.3.1: command sets are Implicit VR Little Endian. A C-STORE's has some 300 bytes.
 COMMAND_LIMIT: Final = 64 << 10
+# The event information of a storage commitment has some 200 bytes for each object that was asked for.
+EVENT_LIMIT: Final = 1 << 20
 ELEMENT: Final = Struct("<HHL")
 US: Final = Struct("<H")
 UL: Final = Struct("<L")
@@ -40,6 +42,7 @@ class Field(IntEnum):
     COMMAND_DATA_SET_TYPE = 0x0800
     STATUS = 0x0900
     AFFECTED_SOP_INSTANCE_UID = 0x1000
+    EVENT_TYPE_ID = 0x1002
 
 
 class Operation(IntEnum):
@@ -47,6 +50,7 @@ class Operation(IntEnum):
 
     C_STORE = 0x0001
     C_ECHO = 0x0030
+    N_EVENT_REPORT = 0x0100
 
 
 RESPONSE_BIT: Final = 0x8000
@@ -61,6 +65,8 @@ class Command:
     sop_class_uid: str
     sop_uid: str
     has_data: bool
+    event_type: int | None = None
+    """Of an N-EVENT-REPORT."""
 
 
 class Bounded(BytesIO):
@@ -135,6 +141,8 @@ class Assembler:
             raise TooLarge("a command set beyond every command set")
         if last:
             self._command = read_command(self._raw_command.getvalue())
+            if self._command.operation == Operation.N_EVENT_REPORT:
+                self._data = Bounded(min(self._most, EVENT_LIMIT))
 
     def _finished(self, *, last: bool) -> Message | None:
         command, context_id, data = self._command, self._context_id, self._data
@@ -163,15 +171,16 @@ def read_command(raw: bytes) -> Command:
             sop_class_uid=_uid(values[Field.AFFECTED_SOP_CLASS_UID]),
             sop_uid=_uid(values.get(Field.AFFECTED_SOP_INSTANCE_UID, b"")),
             has_data=US.unpack(values[Field.COMMAND_DATA_SET_TYPE])[0] != NO_DATA_SET,
+            event_type=US.unpack(values[Field.EVENT_TYPE_ID])[0] if Field.EVENT_TYPE_ID in values else None,
         )
     except (KeyError, error, UnicodeDecodeError):
         raise Unparsable("a command set that is no request") from None
 
 
 def response(message: Message, status: int) -> bytes:
-    """The P-DATA-TF PDU that answers a request (PS3.7 Tables 9.3-2 and 9.3-13).
+    """The P-DATA-TF PDU that answers a request (PS3.7 Tables 9.3-2, 9.3-13 and 10.3-2).
 
-    It is some 170 bytes, in one fragment: no peer's maximum length is smaller.
+    It is some 180 bytes, in one fragment: no peer's maximum length is smaller.
     """
     command = message.command
     rest = b"".join(
@@ -182,6 +191,7 @@ def response(message: Message, status: int) -> bytes:
             _element(Field.COMMAND_DATA_SET_TYPE, US.pack(NO_DATA_SET)),
             _element(Field.STATUS, US.pack(status)),
             _element(Field.AFFECTED_SOP_INSTANCE_UID, _padded(command.sop_uid)) if command.sop_uid else b"",
+            b"" if command.event_type is None else _element(Field.EVENT_TYPE_ID, US.pack(command.event_type)),
         )
     )
     body = _element(Field.GROUP_LENGTH, UL.pack(len(rest))) + rest

@@ -17,7 +17,8 @@ from radloop.settings import GatewaySettings, Settings, Tls
 from radloop.store import Keyring, LocalStore
 from serving.gateway.admission import Doorkeeper
 from serving.gateway.aside import Quarantine
-from serving.gateway.association import Acceptor, StoreService
+from serving.gateway.association import Acceptor, Services
+from serving.gateway.commitment import CommitmentAnswers
 from serving.gateway.committer import Committer
 from serving.gateway.listener import Connection, Limits, Listener, bind
 from serving.gateway.mllp import MllpService
@@ -99,7 +100,9 @@ class Gateway:
         root = self._settings.site.uid_root
         file_meta = FileMeta(derive_uid(root, "implementation"))
         storage = Storage(self._store, self._committer, self._quarantine, self._readiness, file_meta)
-        return DicomService(self._settings, self._doorkeeper, storage)
+        tries = self._settings.delivery.content_tries
+        services = Services(storage, CommitmentAnswers(self._ledger, self._readiness, tries))
+        return DicomService(self._settings, self._doorkeeper, services)
 
     def _hl7_listener(self, tls: ssl.SSLContext | None) -> Listener:
         gateway = self._settings.gateway
@@ -123,17 +126,17 @@ class Gateway:
 class DicomService:
     """Serves one DICOM connection."""
 
-    def __init__(self, settings: Settings, doorkeeper: Doorkeeper, storage: StoreService) -> None:
+    def __init__(self, settings: Settings, doorkeeper: Doorkeeper, services: Services) -> None:
         self._settings = settings.gateway
         self._doorkeeper = doorkeeper
-        self._storage = storage
+        self._services = services
         self._entity = ApplicationEntity(self._settings.ae_title)
         self._entity.implementation_class_uid = derive_uid(settings.site.uid_root, "implementation")
         self._entity.implementation_version_name = VERSION_NAME
 
     def __call__(self, connection: Connection) -> None:
         """Run the association to its end."""
-        Acceptor(self._entity, connection, self._settings, self._doorkeeper, self._storage).serve()
+        Acceptor(self._entity, connection, self._settings, self._doorkeeper, self._services).serve()
 
 
 def first_name(place: Place) -> str:

@@ -1,5 +1,6 @@
 """Statuses of real associations, the tables behind them, and the reader of file meta information."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -7,8 +8,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 
 from integrations.dimse import ADAPTER, Commitment, request_commitment
 from integrations.dimse.part10 import read_meta
@@ -64,6 +67,40 @@ def test_commitment_is_asked_for() -> None:
 def test_commitment_refused_is_an_error() -> None:
     with answering(0x0122) as port, pytest.raises(RefusedByPeer, match="0x0122"):
         request_commitment(peer_at(port), [Commitment(SecondaryCaptureImageStorage, "1.2.3")], "1.2.4")
+
+
+def test_an_answer_on_the_same_association_does_no_harm_and_is_asked_for_again() -> None:
+    """The peer hears 0x0110, or that we are gone, and has to report over an association of its own (PS3.4 J.3.3)."""
+    said = []
+
+    def on_action(event: evt.Event) -> tuple[int, None]:
+        thread = threading.Thread(target=report, args=(event.assoc, event.action_information.TransactionUID))
+        thread.start()
+        threads.append(thread)
+        return 0x0000, None
+
+    def report(assoc: Association, transaction_uid: str) -> None:
+        information = Dataset()
+        information.TransactionUID = transaction_uid
+        try:
+            status, _ = assoc.send_n_event_report(information, 1, COMMITMENT, COMMITMENT + ".1")
+        except RuntimeError:
+            return
+        said.append(status.get("Status"))
+
+    threads: list[threading.Thread] = []
+    ae = AE(ae_title="STORESCP")
+    ae.dimse_timeout = 5
+    ae.add_supported_context(COMMITMENT, scu_role=True, scp_role=True)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_N_ACTION, on_action)])
+    try:
+        port = server.socket.getsockname()[1]
+        request_commitment(peer_at(port), [Commitment(SecondaryCaptureImageStorage, "1.2.3")], "1.2.4")
+    finally:
+        for thread in threads:
+            thread.join(10.0)
+        ae.shutdown()
+    assert said in ([], [None], [0x0110])
 
 
 @given(st.integers(0, 0xFFFF))

@@ -6,18 +6,26 @@ from radloop.domain.enums import PeerRole
 from radloop.settings import GatewaySettings, Peer, Settings
 from serving.gateway.conformance import statement
 from serving.gateway.contexts import TRANSFER_SYNTAXES, storage_classes
-from serving.gateway.statuses import STORE_STATUSES
+from serving.gateway.statuses import EVENT_STATUSES, STORE_STATUSES
 
 
 def test_it_names_every_class_syntax_status_and_limit() -> None:
     text = statement(Settings(home=Path("/nowhere")))
     assert all(f"| {uid} |" in text for uid in (*storage_classes(), *TRANSFER_SYNTAXES))
-    assert all(f"0x{status.code:04X}" in text for status in STORE_STATUSES)
+    assert all(f"0x{status.code:04X}" in text for status in (*STORE_STATUSES, *EVENT_STATUSES))
 
 
 def test_it_follows_the_settings() -> None:
-    peer = Peer(name="pacs", roles=(PeerRole.SOURCE,), ae_title="PACS1", host="127.0.0.1")
+    peer = Peer(name="pacs", roles=(PeerRole.SOURCE,), ae_title="PACS1", host="127.0.0.1", commitment=True)
     gateway = GatewaySettings(ae_title="OURS", dicom_port=11199, idle_seconds=42, max_associations=7)
     text = statement(Settings(home=Path("/nowhere"), gateway=gateway, peers={"pacs": peer}))
-    for words in ("OURS", "11199", "42 s", "7 per process", "| pacs | PACS1 |", "Plain TCP"):
+    for words in (
+        "OURS",
+        "11199",
+        "42 s",
+        "7 per process",
+        "| pacs | PACS1 |",
+        "Plain TCP",
+        "asked for storage commitment",
+    ):
         assert words in text

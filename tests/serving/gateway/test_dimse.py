@@ -5,12 +5,12 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, DIMSEMessage
-from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, N_EVENT_REPORT_RQ, DIMSEMessage
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE, N_EVENT_REPORT
 from pynetdicom.pdu import P_DATA_TF
 
 from radloop.domain.errors import TooLarge, Unparsable
-from serving.gateway.dimse import PDU_HEADER, Assembler, Message, Operation, read_command, response
+from serving.gateway.dimse import EVENT_LIMIT, PDU_HEADER, Assembler, Message, Operation, read_command, response
 
 UIDS = st.from_regex(r"[0-2](\.[1-9][0-9]{0,8}){1,5}", fullmatch=True)
 
@@ -25,6 +25,16 @@ def store_request(sop_class: str, sop_uid: str, data: bytes) -> C_STORE_RQ:
     request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = sop_class, sop_uid
     request.DataSet = io.BytesIO(data)
     message = C_STORE_RQ()
+    message.primitive_to_message(request)
+    return message
+
+
+def event_report(data: bytes, event_type: int = 1) -> N_EVENT_REPORT_RQ:
+    request = N_EVENT_REPORT()
+    request.MessageID, request.EventTypeID = 77, event_type
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
+    request.EventInformation = io.BytesIO(data)
+    message = N_EVENT_REPORT_RQ()
     message.primitive_to_message(request)
     return message
 
@@ -70,6 +80,26 @@ def test_an_echo_has_no_data() -> None:
     echo.primitive_to_message(request)
     (message,) = assembled(pdus_of(echo, 16384))
     assert (message.command.operation, message.data) == (Operation.C_ECHO, None)
+
+
+@given(st.integers(0, 0xFFFF), st.sampled_from([0x0000, 0x0110, 0x0115]))
+def test_an_event_report_is_read_and_its_response_repeats_the_event_type(event_type: int, status: int) -> None:
+    (message,) = assembled(pdus_of(event_report(b"event!", event_type), 16384))
+    assert (message.command.operation, message.command.event_type) == (Operation.N_EVENT_REPORT, event_type)
+    assert bytes(message.data or b"") == b"event!"
+    pdu, decoded = P_DATA_TF(), DIMSEMessage()
+    pdu.decode(response(message, status))
+    assert decoded.decode_msg(pdu.to_primitive())
+    answer = decoded.message_to_primitive()
+    assert isinstance(answer, N_EVENT_REPORT)
+    assert (answer.Status, answer.MessageIDBeingRespondedTo, answer.EventTypeID) == (status, 77, event_type)
+    assert answer.AffectedSOPInstanceUID == "1.2.840.10008.1.20.1.1"
+
+
+def test_event_information_has_a_limit_of_its_own() -> None:
+    (message,) = assembled(pdus_of(event_report(bytes(EVENT_LIMIT + 2)), 1 << 20), most=1 << 30)
+    assert message.data is None
+    assert message.command.has_data
 
 
 def test_two_messages_in_a_row_do_not_mix() -> None:
