@@ -16,11 +16,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("bench-results"), help="folder for the JSON files")
     options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
-    size = "--quick" if options.size == "small" else "--full"
+    size = ["--quick"] if options.size == "small" else []
     failed = 0
     for name in BENCHES:
         print(f"== {name}", flush=True)  # noqa: T201 - a bench prints
-        command = [sys.executable, "-m", f"tests.bench.{name}", size, "--out", str(options.out / f"{name}.json")]
+        command = [sys.executable, "-m", f"tests.bench.{name}", *size, "--json", str(options.out / f"{name}.json")]
         failed += subprocess.run(command, check=False).returncode != 0
     return failed
 

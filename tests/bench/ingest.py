@@ -1,4 +1,4 @@
-"""Ingest beside dcmtk's storescp and Orthanc: `python -m tests.bench.ingest [--quick | --full] [--json FILE]`.
+"""Ingest beside dcmtk's storescp and Orthanc: `python -m tests.bench.ingest [--quick] [--json FILE]`.
 
 One sender for all three: dcmtk's storescu, a process per association, which invents a new SOP Instance UID for every
 instance. Every run has a fresh server in a fresh folder on the same disk; the three take turns, and the median counts.
@@ -28,6 +28,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from radloop.settings import GatewaySettings
 from tests.peers.dcmtk import storescp
 from tests.peers.orthanc import orthanc
 from tests.peers.programs import need
@@ -196,14 +197,13 @@ def _write(path: Path, image: Image) -> Path:
 def main() -> int:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.ingest", description=__doc__)
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="two loads, one round (default)")
-    size.add_argument("--full", action="store_true", help="CT and DX at 1, 4, 8 and 16 associations, three rounds")
-    parser.add_argument("--processes", type=int, default=1, help="gateway processes")
+    parser.add_argument("--quick", action="store_true", help="two loads and one round, not all and three")
+    default = GatewaySettings().processes
+    parser.add_argument("--processes", type=int, default=default, help=f"gateway processes; without it {default}")
     parser.add_argument("--json", type=Path, help="write the rows here, too")
     arguments = parser.parse_args()
     print(HEADER)  # noqa: T201
-    rows = measure(FULL if arguments.full else QUICK, 3 if arguments.full else 1, arguments.processes)
+    rows = measure(QUICK if arguments.quick else FULL, 1 if arguments.quick else 3, arguments.processes)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2))
     return 0
