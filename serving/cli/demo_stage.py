@@ -107,11 +107,11 @@ def draw(folder: Path) -> tuple[Phantom, ...]:
 
     return (
         _kept(folder, "chest, clear", [chest(11, opacity=False, rows=1024)]),
-        _kept(folder, "chest, clear (2)", [chest(12, opacity=False, rows=1024)]),
+        _kept(folder, "chest, clear (2)", [chest(23, opacity=False, rows=1024)]),
         _kept(folder, "chest, opacity", [chest(13, opacity=True, rows=1024)]),
-        _kept(folder, "chest, opacity (2)", [chest(14, opacity=True, rows=1024)]),
+        _kept(folder, "chest, opacity (2)", [chest(19, opacity=True, rows=1024)]),
         _kept(folder, "brain, clear, 5 slices", brain_slices(21, lesion=False, count=5)),
-        _kept(folder, "brain, lesion, 5 slices", brain_slices(22, lesion=True, count=5)),
+        _kept(folder, "brain, lesion, 5 slices", brain_slices(29, lesion=True, count=5)),
         _kept(folder, "foot CT, no model", unreadable_study(31, count=2)),
     )
 

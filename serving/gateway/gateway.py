@@ -1,7 +1,9 @@
 """The gateway of one process: its doors, and everything behind them."""
 
+import os
 import ssl
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -54,6 +56,7 @@ class Gateway:
         self._sweeper = Sweeper(self._store, self._ledger)
         self._doorkeeper = Doorkeeper(settings.peers)
         self._quarantine = Quarantine(self._store, self._ledger)
+        self._examiner = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="examiner")
         self._listeners: list[Listener] = []
 
     @property
@@ -83,6 +86,7 @@ class Gateway:
         self._sweeper.stop()
         for listener in self._listeners:
             listener.stop(GRACE_SECONDS)
+        self._examiner.shutdown()
         self._ledger.close()
         log.info("stopped")
 
@@ -99,7 +103,7 @@ class Gateway:
     def _dicom_serve(self) -> "DicomService":
         root = self._settings.site.uid_root
         file_meta = FileMeta(derive_uid(root, "implementation"))
-        storage = Storage(self._store, self._committer, self._quarantine, self._readiness, file_meta)
+        storage = Storage(self._store, self._committer, self._quarantine, self._readiness, file_meta, self._examiner)
         tries = self._settings.delivery.content_tries
         services = Services(storage, CommitmentAnswers(self._ledger, self._readiness, tries))
         return DicomService(self._settings, self._doorkeeper, services)
@@ -140,8 +144,8 @@ class DicomService:
 
 
 def first_name(place: Place) -> str:
-    """The name of the first of several processes: they are numbered from 1."""
-    return f"{place.name.rpartition('-')[0]}-1"
+    """The name of the first of several processes: the others carry a number after it."""
+    return place.name.rpartition("-")[0]
 
 
 def _limits(gateway: GatewaySettings) -> Limits:

@@ -118,6 +118,19 @@ def test_a_brain_series_is_answered_and_a_foot_says_why_not(world: World, tmp_pa
     assert rows[uids[1]]["reason"]
 
 
+def test_an_urgent_finding_raises_the_priority_at_the_ris(world: World, tmp_path: Path) -> None:
+    series = brain_slices(29, lesion=True, count=3)
+    uid = series[0].StudyInstanceUID
+    world.send(saved(tmp_path, *series))
+    row = world.house.answered([uid], 60)[uid]
+    (finding,) = row["results"][0]["findings"]
+    assert (row["urgency"], finding["urgency"]) == ("URGENT", "URGENT")
+    assert finding["probability"] >= 0.85
+    messages = [m for m in world.ris.received if series[0].PatientID.encode() in m]
+    assert sorted(m.split(b"|")[8][:3] for m in messages) == [b"ORM", b"ORU"]
+    assert all(b"TQ1|1||||||||A^" in m for m in messages)
+
+
 def test_the_same_study_sent_twice_is_answered_once(world: World, tmp_path: Path) -> None:
     ds = chest(16, opacity=False)
     files = saved(tmp_path, ds)

@@ -105,7 +105,7 @@ def radloop_server(processes: int) -> Iterator[Target]:
     """Our gateway, in as many processes as are asked for, on one port."""
     with tempfile.TemporaryDirectory(prefix="radloop-") as folder, ExitStack() as stack:
         home = make_home(Path(folder), f"processes = {processes}")
-        names = ["gateway"] if processes == 1 else [f"gateway-{number + 1}" for number in range(processes)]
+        names = ["gateway", *(f"gateway-{number}" for number in range(2, processes + 1))]
         doors = [stack.enter_context(process_door(home, name=name, index=index))[0] for index, name in enumerate(names)]
         yield Target(doors[0].dicom_port, AE_TITLE, tuple(door.pid for door in doors))
 

@@ -211,7 +211,7 @@ def test_a_gateway_dies_with_its_parent(tmp_path: Path) -> None:
 def test_two_processes_share_one_port_and_both_are_used(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home", "processes = 2")
     with (
-        process_door(home, name="gateway-1") as (first, _),
+        process_door(home, name="gateway") as (first, _),
         process_door(home, name="gateway-2", index=1) as (second, _),
     ):
         assert first.dicom_port == second.dicom_port
