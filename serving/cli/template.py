@@ -73,6 +73,12 @@ when = {{ modality = ["MR"], body_part = ["BRAIN", "HEAD", ""] }}
 
 # ---- Schedules: flows that run by the clock: [schedules.NAME] -------------------------------------------------------
 {schedule}
+# the data checks over the last day's images, every hour
+[schedules.watch]
+flow = "watch"
+cron = "0 * * * *"
+since = "1d"
+
 #[schedules.night]
 #flow = "ingest"
 #cron = "0 2 * * *"
