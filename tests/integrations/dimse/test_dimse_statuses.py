@@ -69,6 +69,8 @@ def test_commitment_refused_is_an_error() -> None:
         request_commitment(peer_at(port), [Commitment(SecondaryCaptureImageStorage, "1.2.3")], "1.2.4")
 
 
+# Our release may cross the peer's report: pynetdicom's own thread then ends on an event that PS3.8 has no row for.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_answer_on_the_same_association_does_no_harm_and_is_asked_for_again() -> None:
     """The peer hears 0x0110, or that we are gone, and has to report over an association of its own (PS3.4 J.3.3)."""
     said = []
