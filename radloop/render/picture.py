@@ -1,5 +1,6 @@
 """Arrays to PNG and back, 8 bits a sample."""
 
+import zlib
 from io import BytesIO
 from typing import Final
 
@@ -91,5 +92,5 @@ def _to_bytes(values: NDArray[np.float32], low: float, high: float) -> NDArray[n
 
 def _encode(image: Image.Image) -> bytes:
     buffer = BytesIO()
-    image.save(buffer, "PNG", compress_level=_COMPRESSION)
+    image.save(buffer, "PNG", compress_level=_COMPRESSION, compress_type=zlib.Z_RLE)
     return buffer.getvalue()

@@ -1,6 +1,7 @@
 """From the readings of a study's images to the study's answer, with the pictures that explain it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from models.explanation import hottest_box
@@ -17,18 +18,25 @@ ROUNDING = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
-    """A stored picture: its key, its size (width, height), and the shape (rows, columns) of the image behind it."""
+class Picture:
+    """A picture: its key once it is stored, its size (width, height), the shape (rows, columns) of what it shows."""
 
-    key: str
+    key: "Future[str]"
     size: tuple[int, int]
     source: tuple[int, int]
 
 
 def answered(
-    model: LoadedModel, eye: Eye, readings: Sequence[Reading], unseen: Sequence[Unseen], run: Run
+    model: LoadedModel,
+    eye: Eye,
+    readings: Sequence[Reading],
+    unseen: Sequence[Unseen],
+    run: Run,
+    pictures: Mapping[str, Picture],
 ) -> InferenceAnswer:
     """The answer of a study of which at least one image was read; writes its pictures to the store. Blocks.
+
+    `pictures` are those that are being stored already, by the key of their image.
 
     Aggregation over images: each target's highest probability. A finding that fills one slice of thirty is a finding.
 
@@ -39,7 +47,9 @@ def answered(
         target.name: max(readings, key=lambda reading: reading.probabilities[row])
         for row, target in enumerate(model.spec.targets)
     }
-    pictures = _pictures(eye, deciding.values())
+    shown = {reading.view.reference.key: reading.view for reading in deciding.values()}
+    pictures = {**painted(eye, [view for key, view in shown.items() if key not in pictures]), **pictures}
+    # Heatmaps are drawn while the pictures are compressed and stored.
     scores = tuple(
         _score(eye, name, row, reading, pictures[reading.view.reference.key])
         for row, (name, reading) in enumerate(deciding.items())
@@ -53,6 +63,15 @@ def answered(
         run=run,
         quality=_quality([reading.view for reading in readings], unseen),
     )
+
+
+def painted(eye: Eye, views: Iterable[View]) -> dict[str, Picture]:
+    """Pictures of images, by the key of the image; they are stored in the background. Blocks.
+
+    Raises:
+        Rejected, IntegrityError: pixels that were not kept could not be decoded again.
+    """
+    return {view.reference.key: _picture(eye, view.pixels or eye.pixels(view.reference)) for view in views}
 
 
 def unanswered(model: LoadedModel, unseen: Sequence[Unseen], run: Run) -> InferenceAnswer:
@@ -71,27 +90,24 @@ def unanswered(model: LoadedModel, unseen: Sequence[Unseen], run: Run) -> Infere
     )
 
 
-def _score(eye: Eye, name: str, row: int, reading: Reading, picture: _Picture) -> TargetScore:
+def _score(eye: Eye, name: str, row: int, reading: Reading, picture: Picture) -> TargetScore:
     cam: Floats = reading.maps[row]
+    heatmap = eye.store.put(heat(cam, picture.size))
     return TargetScore(
         target=name,
         probability=round(float(reading.probabilities[row]), ROUNDING),
         instance_id=reading.view.reference.id,
-        picture_key=picture.key,
-        heatmap_key=eye.store.put(heat(cam, picture.size)).key,
+        picture_key=picture.key.result(),
+        heatmap_key=heatmap.key,
         box=hottest_box(cam, picture.source),
     )
 
 
-def _pictures(eye: Eye, readings: Iterable[Reading]) -> dict[str, _Picture]:
-    views = {reading.view.reference.key: reading.view for reading in readings}
-    return {key: _picture(eye, view.pixels or eye.pixels(view.reference)) for key, view in views.items()}
-
-
-def _picture(eye: Eye, pixels: Pixels) -> _Picture:
+def _picture(eye: Eye, pixels: Pixels) -> Picture:
     grey = to_picture(pixels.values, pixels.facts)
     rows, columns = pixels.values.shape
-    return _Picture(eye.store.put(to_png(grey)).key, (grey.shape[1], grey.shape[0]), (rows, columns))
+    key = eye.painters.submit(lambda: eye.store.put(to_png(grey)).key)
+    return Picture(key, (grey.shape[1], grey.shape[0]), (rows, columns))
 
 
 def _quality(views: Sequence[View], unseen: Sequence[Unseen]) -> tuple[str, ...]:

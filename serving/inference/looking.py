@@ -48,14 +48,16 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class Eye:
-    """Reads stored images. Its methods block; requests call them in `threads`.
+    """Reads stored images, and keeps pictures of them. Its methods block; requests call them in `threads`.
 
     There are a few threads only, so that a study of a thousand slices does not hold a thousand decoded ones.
+    `painters` write a picture while its heatmap is drawn.
     """
 
     store: BlobStore
     pool: DecodePool
     threads: Executor
+    painters: Executor
 
     def look(self, reference: Reference, model: LoadedModel, keep: bool) -> View | Unseen:  # noqa: FBT001 - run in a thread
         """One image as the model sees it, with its pixels where they are to be kept; or why there is none.

@@ -41,7 +41,12 @@ def serve(settings: Settings, sock: socket.socket) -> None:
     with DecodePool(DECODERS, limits) as pool:
         bench = Bench(
             shelf=Shelf(settings.models_path, public_key(keyring.signing_key)),
-            eye=Eye(LocalStore(settings.store_path, keyring), pool, ThreadPoolExecutor(LOOKERS, "looker")),
+            eye=Eye(
+                LocalStore(settings.store_path, keyring),
+                pool,
+                threads=ThreadPoolExecutor(LOOKERS, "looker"),
+                painters=ThreadPoolExecutor(LOOKERS, "painter"),
+            ),
             reader=Reader(threads := settings.inference.threads or os.cpu_count() or 1),
             settings=settings.inference,
             threads=threads,

@@ -20,7 +20,7 @@ from models.runtime import LoadedModel
 from radloop.domain.errors import RadloopError, Rejected, Unavailable
 from radloop.domain.records import InferenceAnswer, Run
 from radloop.settings import InferenceSettings
-from serving.inference.answering import answered, unanswered
+from serving.inference.answering import answered, painted, unanswered
 from serving.inference.contract import Overloaded, PastDeadline, Reference, References, as_json, refusal
 from serving.inference.looking import Eye, Unseen, View
 from serving.inference.reader import Reader, Reading
@@ -128,7 +128,11 @@ async def _study(bench: Bench, batched: Any, name: str, digest: str, instances: 
     started = time.monotonic()
     model = await asyncio.to_thread(bench.shelf.get, name, digest)
     views, unseen = await _looked(bench.eye, model, instances)
-    readings = await _read(bench.reader, batched, model, views)
+    # Which image decides is known beforehand where there is only one: it is painted while the network reads it.
+    only = views if len(views) == 1 else []
+    pictures, readings = await asyncio.gather(
+        asyncio.to_thread(painted, bench.eye, only), _read(bench.reader, batched, model, views)
+    )
     run = Run(
         batch=max((reading.batch for reading in readings), default=0),
         device="cpu",
@@ -139,7 +143,7 @@ async def _study(bench: Bench, batched: Any, name: str, digest: str, instances: 
     if not readings:
         return unanswered(model, unseen, run)
     try:
-        return await asyncio.to_thread(answered, model, bench.eye, readings, unseen, run)
+        return await asyncio.to_thread(answered, model, bench.eye, readings, unseen, run, pictures)
     except Rejected as error:  # it could be decoded a moment ago
         raise Unavailable("an image could not be decoded again") from error
 
