@@ -70,13 +70,19 @@ class House:
         """The rows of `radloop studies --json` by study UID."""
         return {row["study_uid"]: row for row in self.json("studies")}
 
+    def status(self) -> Any:
+        """What `radloop status --json` prints; it exits with 3 while something is not ready."""
+        done = self.cli("status", "--json", check=False)
+        assert done.returncode in (0, 3), done.stderr
+        return json.loads(done.stdout)
+
     def ports(self) -> dict[str, int]:
         """The port of every process that listens, by name."""
-        return {p["name"]: p["port"] for p in self.json("status")["processes"] if p["port"]}
+        return {p["name"]: p["port"] for p in self.status()["processes"] if p["port"]}
 
     def pids(self) -> dict[str, int]:
         """The process id of every process, by name."""
-        return {p["name"]: p["pid"] for p in self.json("status")["processes"]}
+        return {p["name"]: p["pid"] for p in self.status()["processes"]}
 
     @property
     def dicom_port(self) -> int:

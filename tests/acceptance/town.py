@@ -29,5 +29,6 @@ def town(home: Path, *ris_script: str) -> Iterator[World]:
 
 
 def kill(opened: House, name: str) -> None:
-    with suppress(ProcessLookupError, StopIteration):
-        os.kill(next(pid for known, pid in opened.pids().items() if known == name), signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        if pid := opened.pids().get(name):
+            os.kill(pid, signal.SIGKILL)
