@@ -110,11 +110,6 @@ def known_content(conn: Connection, sop_uid: str) -> str | None:
     return conn.scalar(select(instances.c.content_sha256).where(instances.c.sop_uid == sop_uid))
 
 
-def is_own(conn: Connection, sop_uid: str) -> bool:
-    """Whether the UID is one of an object that we made."""
-    return bool(_own(conn, {sop_uid}))
-
-
 def of_version(conn: Connection, version_id: str) -> tuple[Instance, ...]:
     """Every instance of the study up to this version, in the order of arrival."""
     wanted = (
@@ -126,12 +121,6 @@ def of_version(conn: Connection, version_id: str) -> tuple[Instance, ...]:
         .order_by(instances.c.received_at, instances.c.id)
     )
     return tuple(_instance(row) for row in conn.execute(query))
-
-
-def get(conn: Connection, instance_id: str) -> Instance | None:
-    """One instance."""
-    row = conn.execute(_select().where(instances.c.id == instance_id)).first()
-    return _instance(row) if row else None
 
 
 def _own(conn: Connection, uids: set[str]) -> set[str]:
