@@ -134,3 +134,81 @@ class PeerRole(StrEnum):
     """Gets ORU (mllp) or DiagnosticReport (fhir)."""
     ORDERS = "orders"
     """May send us orders and ADT; gets the priority upgrade where it wants one."""
+
+
+class VerdictKind(StrEnum):
+    """What a reader said of one finding of a result."""
+
+    CONFIRM = "CONFIRM"
+    """The model's call stands."""
+    REJECT = "REJECT"
+    """The model's call is wrong."""
+    MODIFY = "MODIFY"
+    """The finding is there, but its place, side, severity or name is another."""
+    ADD = "ADD"
+    """There is something that the model did not call."""
+
+
+class Awareness(StrEnum):
+    """Whether the reader had seen the AI: labels of readers who had bias the next model (MLOPS.md, Retraining)."""
+
+    BLINDED = "BLINDED"
+    """The verdict was given before the AI was shown."""
+    SAW_AI = "SAW_AI"
+    """The reader had seen the AI, or might have."""
+    CORRECTED = "CORRECTED"
+    """The reader was blinded first and changed the verdict after seeing the AI."""
+
+
+class VerdictSource(StrEnum):
+    """By which door a verdict or a sign-off came in."""
+
+    REST = "REST"
+    DICOM_SR = "DICOM_SR"
+    HL7_ORU = "HL7_ORU"
+    COMMAND_LINE = "COMMAND_LINE"
+
+
+class Consent(StrEnum):
+    """What a patient has said about being learned from."""
+
+    TRAINING = "TRAINING"
+    """May be learned from."""
+    WITHDRAWN = "WITHDRAWN"
+    """May not (any more)."""
+
+
+class Split(StrEnum):
+    """What a labelled image of a cohort is for. No patient is in two."""
+
+    TRAIN = "TRAIN"
+    VALIDATION = "VALIDATION"
+    """Chooses threshold and calibration; never trained on."""
+    TEST = "TEST"
+    """Frozen, blinded labels only; every look at it spends alpha."""
+
+
+class GateOutcome(StrEnum):
+    """What a gate came to."""
+
+    PASS = "PASS"  # noqa: S105 - a word, no secret
+    FAIL = "FAIL"
+    INSUFFICIENT_EVIDENCE = "INSUFFICIENT_EVIDENCE"
+    """Too few cases to decide: never a pass."""
+
+
+class RunState(StrEnum):
+    """Where a training run stands."""
+
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+class ApprovalKind(StrEnum):
+    """What is approved."""
+
+    PROMOTE = "PROMOTE"
+    """To become champion."""
+    QUALIFY = "QUALIFY"
+    """To be called PRODUCT."""

@@ -58,18 +58,20 @@ class Utc(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _id() -> Column[Any]:
+def id_column() -> Column[Any]:
+    """Our surrogate id."""
     return Column("id", String(32), primary_key=True)
 
 
-def _ref(name: str, target: str, *, nullable: bool = False, index: bool = True) -> Column[Any]:
+def reference(name: str, target: str, *, nullable: bool = False, index: bool = True) -> Column[Any]:
+    """A reference to another table's row."""
     return Column(name, String(32), ForeignKey(f"{target}.id"), nullable=nullable, index=index)
 
 
 studies = Table(
     "studies",
     metadata,
-    _id(),
+    id_column(),
     Column("study_uid", String(64), nullable=False, unique=True),
     Column("patient_id", Text, nullable=False),
     Column("issuer", Text, nullable=False),
@@ -79,8 +81,8 @@ studies = Table(
 study_versions = Table(
     "study_versions",
     metadata,
-    _id(),
-    _ref("study_id", "studies"),
+    id_column(),
+    reference("study_id", "studies"),
     Column("number", Integer, nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", Text),
@@ -108,8 +110,8 @@ study_versions = Table(
 instances = Table(
     "instances",
     metadata,
-    _id(),
-    _ref("version_id", "study_versions"),
+    id_column(),
+    reference("version_id", "study_versions"),
     Column("sop_uid", String(64), nullable=False, unique=True),
     Column("series_uid", String(64), nullable=False),
     Column("sop_class_uid", String(64), nullable=False),
@@ -127,7 +129,7 @@ acquisitions = Table(
     "acquisitions",
     metadata,
     Column("instance_id", String(32), ForeignKey("instances.id"), primary_key=True),
-    _ref("version_id", "study_versions"),
+    reference("version_id", "study_versions"),
     Column("at", Utc, nullable=False, index=True),
     *(
         Column(name, Text, nullable=False)
@@ -144,7 +146,7 @@ acquisitions = Table(
 orders = Table(
     "orders",
     metadata,
-    _id(),
+    id_column(),
     Column("accession_number", Text, nullable=False, index=True),
     Column("placer_number", Text, nullable=False),
     Column("filler_number", Text, nullable=False),
@@ -160,7 +162,7 @@ orders = Table(
 hl7_messages = Table(
     "hl7_messages",
     metadata,
-    _id(),
+    id_column(),
     Column("peer", Text, nullable=False),
     Column("control_id", Text, nullable=False),
     Column("sha256", String(64), nullable=False),
@@ -172,7 +174,7 @@ hl7_messages = Table(
 models = Table(
     "models",
     metadata,
-    _id(),
+    id_column(),
     Column("name", String(64), nullable=False),
     Column("version", String(32), nullable=False),
     Column("digest", String(64), nullable=False, unique=True),
@@ -189,9 +191,9 @@ models = Table(
 results = Table(
     "results",
     metadata,
-    _id(),
-    _ref("version_id", "study_versions"),
-    _ref("predecessor_id", "results", nullable=True, index=False),
+    id_column(),
+    reference("version_id", "study_versions"),
+    reference("predecessor_id", "results", nullable=True, index=False),
     Column("model", String(64), nullable=False),
     Column("model_version", String(32), nullable=False),
     Column("digest", String(64), nullable=False),
@@ -226,8 +228,8 @@ findings = Table(
 attempts = Table(
     "attempts",
     metadata,
-    _id(),
-    _ref("version_id", "study_versions"),
+    id_column(),
+    reference("version_id", "study_versions"),
     Column("model", String(64), nullable=False),
     Column("digest", String(64), nullable=False),
     Column("error", Text, nullable=False),
@@ -237,8 +239,8 @@ attempts = Table(
 objects = Table(
     "objects",
     metadata,
-    _id(),
-    _ref("result_id", "results"),
+    id_column(),
+    reference("result_id", "results"),
     Column("kind", String(20), nullable=False),
     Column("ordinal", Integer, nullable=False),
     Column("identifier", String(256), nullable=False, index=True),
@@ -253,9 +255,9 @@ objects = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    _id(),
-    _ref("object_id", "objects"),
-    _ref("version_id", "study_versions"),
+    id_column(),
+    reference("object_id", "objects"),
+    reference("version_id", "study_versions"),
     Column("peer", String(32), nullable=False),
     Column("state", String(16), nullable=False),
     Column("urgency_rank", Integer, nullable=False),
@@ -285,7 +287,7 @@ deliveries = Table(
 commitments = Table(
     "commitments",
     metadata,
-    _id(),
+    id_column(),
     # We make it for one question; it names no study and no patient.
     Column("transaction_uid", String(64), nullable=False, unique=True),
     Column("peer", String(32), nullable=False),
@@ -305,7 +307,7 @@ breakers = Table(
 quarantine = Table(
     "quarantine",
     metadata,
-    _id(),
+    id_column(),
     Column("reason", String(64), nullable=False),
     Column("detail", Text, nullable=False),
     Column("peer", Text, nullable=False),
@@ -318,7 +320,7 @@ quarantine = Table(
 actors = Table(
     "actors",
     metadata,
-    _id(),
+    id_column(),
     Column("name", Text, nullable=False, unique=True),
     Column("kind", String(16), nullable=False),
     Column("token_sha256", String(64), unique=True),
@@ -329,7 +331,7 @@ audit_events = Table(
     "audit_events",
     metadata,
     # The sealer gives numbers: a row's own order of arrival is no order of commit.
-    _id(),
+    id_column(),
     Column("at", Utc, nullable=False, index=True),
     Column("actor", Text, nullable=False),
     Column("action", String(64), nullable=False),
@@ -343,14 +345,14 @@ audit_seals = Table(
     "audit_seals",
     metadata,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
-    _ref("event_id", "audit_events"),
+    reference("event_id", "audit_events"),
     Column("chain", LargeBinary(32), nullable=False),
 )
 
 checks = Table(
     "checks",
     metadata,
-    _id(),
+    id_column(),
     Column("suite", String(64), nullable=False),
     Column("check", String(64), nullable=False),
     Column("outcome", String(32), nullable=False),

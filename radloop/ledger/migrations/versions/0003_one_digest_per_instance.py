@@ -1,0 +1,10 @@
+"""Room for the work on ingest: one digest per instance."""
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
