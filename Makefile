@@ -1,4 +1,4 @@
-# make setup | test | demo | campaign | bench | lint. Each does its own set-up, once per change of the lock.
+# make setup | test | demo | loop | campaign | bench | lint. Each does its own set-up, once per change of the lock.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SIZE ?= full
 
-.PHONY: help setup lint test demo campaign bench
+.PHONY: help setup lint test demo loop campaign bench
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ test: $(STAMP) lint ## everything that must hold, in under 15 minutes
 
 demo: $(STAMP) ## studies in, answers out, a table; leaves nothing running
 	@$(BIN)/radloop demo
+
+loop: $(STAMP) ## the learning loop, told in docs/loop-*.md; DATA=FOLDER for labelled images
+	$(BIN)/python -m tests.loop $(if $(DATA),--data $(DATA))
 
 campaign: $(STAMP) ## what runs longer; SIZE=small for a short one
 	@tests/system-packages

@@ -71,7 +71,7 @@ async def encode_result(
         return ()
     wanted = recipients(result, house.settings.peers, house.settings.site, encoders().keys())
     ctx = await asyncio.to_thread(_context, house, version, appointment.spec, result, sources, around)
-    made = await asyncio.gather(*(asyncio.to_thread(_make, house, ctx, one) for one in wanted))
+    made = await asyncio.gather(*(asyncio.to_thread(make, house, ctx, one) for one in wanted))
     return tuple(one for of_kind in made for one in of_kind)
 
 
@@ -136,7 +136,12 @@ def _context(
     )
 
 
-def _make(house: House, ctx: AnswerContext, one: Recipients) -> Sequence[Made | Invalid]:
+def make(house: House, ctx: AnswerContext, one: Recipients) -> Sequence[Made | Invalid]:
+    """One kind for those who get it: encoded, stored and held against its standard; a broken one is `Invalid`.
+
+    Raises:
+        StorageFull: the store's.
+    """
     encoder = encoders()[one.kind]
     if ctx.result.status not in encoder.statuses:
         return ()

@@ -13,6 +13,8 @@ from radloop.domain.errors import Unavailable
 from radloop.domain.records import InferenceAnswer, Instance, ModelVersion
 
 AI_UNAVAILABLE = "AI unavailable"
+AWAY = ("inference cannot be reached", "inference has not announced")
+"""How attempts begin that say nothing about a model: the service was not there."""
 _ANSWER = TypeAdapter(InferenceAnswer)
 
 
@@ -63,7 +65,7 @@ async def _post(house: House, question: Question) -> bytes:
     except TimeoutError:
         raise Unavailable("inference gave no answer within the deadline") from None
     except httpx.HTTPError as error:
-        raise Unavailable(f"inference cannot be reached: {type(error).__name__}") from None
+        raise Unavailable(f"{AWAY[0]}: {type(error).__name__}") from None
     if response.status_code != httpx.codes.OK:
         raise Unavailable(f"inference answered {response.status_code}")
     return response.content

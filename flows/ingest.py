@@ -26,7 +26,7 @@ from radloop.domain.records import Arrival, AuditEvent, InstanceHeader
 from radloop.ledger import instances as instance_rows
 from radloop.ledger import studies as study_rows
 from radloop.ledger.instances import Outcome, Receipt
-from radloop.pixels import check_whole, parse_identity, split
+from radloop.pixels import parse_identity, split
 from radloop.settings import Peer, Schedule
 
 log = structlog.get_logger()
@@ -201,7 +201,6 @@ def _parse(house: House, path: Path) -> _File:
         raise Unparsable(f"the file cannot be read: {type(error).__name__}") from None
     file = split(data)
     header = parse_identity(file.dataset, file.transfer_syntax_uid)
-    check_whole(file.dataset, file.transfer_syntax_uid)
     # PS3.10 section 7.1: the preamble is zeroed, whatever stood in it; programs hide there.
     safe = bytes(PREAMBLE_BYTES) + data[PREAMBLE_BYTES:]
     return _File(path, safe, header, hashlib.sha256(file.dataset).hexdigest())

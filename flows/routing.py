@@ -1,12 +1,17 @@
 """Which models read which studies: the site's routes, the ledger's champions, the models' cards."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from models.catalog import catalog
-from models.spec import ModelSpec
+from models.spec import CARD, MANIFEST, ModelSpec, read_spec
+from radloop.domain.errors import IntegrityError
 from radloop.domain.records import Acquisition, ModelVersion
 from radloop.ledger import models as model_rows
 from radloop.settings import Route
@@ -16,7 +21,7 @@ NO_ROUTE = "no route matched"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appointment:
-    """A model that is to answer a study: the champion, its card, and why it may not read (None where it may)."""
+    """A model that is to read a study: the version, its own card, and why it may not read (None where it may)."""
 
     model: ModelVersion
     spec: ModelSpec
@@ -40,22 +45,60 @@ def routed(routes: Sequence[Route], images: Sequence[Mapping[str, str]]) -> tupl
     return tuple(dict.fromkeys(names))
 
 
-def plan(conn: Connection, names: Sequence[str], images: Sequence[Acquisition]) -> Plan:
-    """Appoint the champion of every routed model; the ledger decides which version that is."""
+def plan(conn: Connection, names: Sequence[str], images: Sequence[Acquisition], installed: Path) -> Plan:
+    """Appoint the champion of every routed model; the ledger decides which version that is.
+
+    `installed` is the folder of the installed bundles.
+
+    Raises:
+        IntegrityError: a champion's card was changed: it is read again once somebody has mended it.
+    """
     if not names:
         return Plan(reasons=(NO_ROUTE,))
-    found = {name: _appoint(conn, name, images) for name in names}
+    found = {name: _champion(conn, name, images, installed) for name in names}
     return Plan(
         appointments=tuple(one for one in found.values() if isinstance(one, Appointment)),
         reasons=tuple(one for one in found.values() if isinstance(one, str)),
     )
 
 
-def _appoint(conn: Connection, name: str, images: Sequence[Acquisition]) -> Appointment | str:
+def appoint(model: ModelVersion, images: Sequence[Acquisition], installed: Path) -> Appointment | None:
+    """This very version, with its own card; None where no bundle of it is here.
+
+    Raises:
+        IntegrityError: its card was changed.
+    """
+    spec = spec_of(model, installed)
+    return None if spec is None else Appointment(model=model, spec=spec, refusal=spec.inapplicable(images))
+
+
+def spec_of(model: ModelVersion, installed: Path) -> ModelSpec | None:
+    """A version's card, as its installed bundle has it; the zoo's where that very version only lies there.
+
+    Threshold and calibration are part of a version: no other version's card will do.
+
+    Raises:
+        IntegrityError: its card was changed.
+    """
+    folder = installed / model.name / model.digest
+    if folder.is_dir():
+        return _card(folder)
+    shipped = catalog().get(model.name)
+    return shipped if shipped is not None and shipped.digest == model.digest else None
+
+
+@lru_cache(maxsize=64)
+def _card(folder: Path) -> ModelSpec:
+    spec = read_spec(folder)
+    listed = json.loads((folder / MANIFEST).read_bytes())["files"].get(CARD)
+    if spec.digest != folder.name or hashlib.sha256((folder / CARD).read_bytes()).hexdigest() != listed:
+        raise IntegrityError("a model's card does not match its manifest")
+    return spec
+
+
+def _champion(conn: Connection, name: str, images: Sequence[Acquisition], installed: Path) -> Appointment | str:
     """The appointment, or the reason why there is none."""
-    spec, model = catalog().get(name), model_rows.champion(conn, name)
-    if spec is None:
-        return f"{name} is not installed"
+    model = model_rows.champion(conn, name)
     if model is None:
         return f"{name} has no champion"
-    return Appointment(model=model, spec=spec, refusal=spec.inapplicable(images))
+    return appoint(model, images, installed) or f"{name} is not installed"

@@ -25,8 +25,10 @@ from sqlalchemy import Connection
 
 from flows import claims, commit, deliver, policies
 from flows.completeness import Completer
+from flows.forgetting import keep_forgetting
 from flows.house import House, living_in, open_house
 from flows.mirror import Mirror, Shown
+from flows.oversight import Oversight
 from flows.warming import warm_up
 from radloop import logs
 from radloop.audit import Sealer
@@ -69,6 +71,7 @@ class Runner:
         self._house = house
         self._mirror = Mirror(house)
         self._completer = Completer(house)
+        self._oversight = Oversight(house, busy=lambda: bool(self._reading))
         self._reading: dict[str, asyncio.Task[str]] = {}
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._asking: dict[str, asyncio.Task[int]] = {}
@@ -88,7 +91,9 @@ class Runner:
         await policies.patiently(policies.LEDGER, "taking over", release)
         mirror = asyncio.create_task(self._mirror.run())
         mirror.add_done_callback(_mirror_ended)
-        sides = [asyncio.create_task(side) for side in (self._keep_claims(), self._seal())]
+        oversight = (self._oversight.watch(), self._oversight.follow())
+        aside = (self._keep_claims(), self._seal(), *oversight, keep_forgetting(self._house))
+        sides = [asyncio.create_task(side) for side in aside]
         warming = asyncio.create_task(self._warm_up())
         try:
             while not self._stopping:

@@ -65,6 +65,25 @@ async def watch(schedule: str) -> State[None]:
     return Completed(message=watching.summary(await asyncio.to_thread(watching.watch, house, back)))
 
 
+@flow(name="retrain", validate_parameters=False, persist_result=False, retries=2, retry_delay_seconds=30)
+async def retrain(schedule: str) -> State[None]:
+    """Train a schedule's model again where enough readers disagreed; a try that was killed is gone on with."""
+    from flows.retrain import retrain_due  # noqa: PLC0415 - torch comes with it
+
+    house = houses.current()
+    model = house.settings.schedules[schedule].model or ""
+    return Completed(message=await asyncio.to_thread(retrain_due, house, model))
+
+
+@flow(name="promote", validate_parameters=False, persist_result=False)
+async def promote(model: str, digest: str, actor: str, cohort: str | None = None) -> State[None]:
+    """Hold a version against champion and original: every gate of its change plan."""
+    from flows.promote import evaluate  # noqa: PLC0415 - torch comes with it
+
+    found = await asyncio.to_thread(evaluate, houses.current(), model, digest, actor, cohort)
+    return Completed(message=f"{found.id}: {found.outcome}")
+
+
 async def _read_alone(version_id: str) -> str:
     house = houses.current()
     claimed = await asyncio.to_thread(claims.claim, house, 1, (version_id,))

@@ -5,7 +5,7 @@ version and digest, and objects, deliveries, the new state and the audit are one
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ import structlog
 from pydicom import Dataset
 from sqlalchemy import Connection
 
-from flows import acquisitions, answers, inference, routing
+from flows import acquisitions, answers, inference, readings, routing
 from flows.encoding import Invalid, Made, encode_result, predecessor_id
 from flows.house import House
 from flows.routing import Appointment, Plan
@@ -22,18 +22,20 @@ from radloop import audit
 from radloop.domain.enums import ResultStatus, Urgency
 from radloop.domain.errors import InvalidObject, Rejected, Unavailable
 from radloop.domain.ids import utc_now
-from radloop.domain.records import Acquisition, AuditEvent, Instance, Result, StudyVersion
+from radloop.domain.records import Acquisition, AuditEvent, Instance, ModelVersion, Result, StudyVersion
 from radloop.ledger import acquisitions as acquisition_rows
 from radloop.ledger import deliveries as delivery_rows
 from radloop.ledger import instances as instance_rows
 from radloop.ledger import objects as object_rows
 from radloop.ledger import quarantine as quarantine_rows
+from radloop.ledger import references
 from radloop.ledger import results as result_rows
 from radloop.ledger import studies as study_rows
 from radloop.pixels import read_header
 
 log = structlog.get_logger()
 ACTOR = "runner"
+NOTHING_NEW = Plan(reasons=("no new image",))
 
 
 class Outcome(StrEnum):
@@ -91,10 +93,26 @@ async def read_study(house: House, version: StudyVersion) -> Outcome:
         StorageFull: the store's or the ledger's.
     """
     reading = await fetch(house, version)
+    await readings.take_readings(house, version)
     reading = await check(house, reading)
     reading = await infer(house, reading)
     reading = await encode(house, reading)
     return await queue(house, reading)
+
+
+async def read_silently(house: House, version: StudyVersion, model: ModelVersion) -> Result:
+    """Have a version that does not answer read a study: its result is kept, and nothing is made of it or sent.
+
+    Raises:
+        Unavailable: the model could not be asked, or the ledger is away.
+    """
+    reading = await fetch(house, version)
+    rows = [picture.row for picture in reading.pictures]
+    appointment = routing.appoint(model, rows, house.settings.models_path)
+    if appointment is None:
+        raise Unavailable(f"{model.name} {model.version} is not installed")
+    made = await _ask(house, reading, appointment)
+    return await asyncio.to_thread(_keep, house, version, made)
 
 
 async def fetch(house: House, version: StudyVersion) -> Reading:
@@ -133,8 +151,15 @@ async def queue(house: House, reading: Reading) -> Outcome:
 def _fetch(house: House, version: StudyVersion) -> Reading:
     with house.ledger.read() as conn:
         found = instance_rows.of_version(conn, version.id)
+    # A reader's assessment, say, makes a version without a new image: what was answered before it stands. The images
+    # of earlier versions, which may be gone by then, are not looked at.
+    fresh = _pictures(house, [instance for instance in found if instance.version_id == version.id])
+    return Reading(version=version, pictures=_pictures(house, found) if fresh and version.number > 1 else fresh)
+
+
+def _pictures(house: House, found: Iterable[Instance]) -> tuple[Picture, ...]:
     pictures = (_picture(house, instance) for instance in found)
-    return Reading(version=version, pictures=tuple(picture for picture in pictures if picture is not None))
+    return tuple(picture for picture in pictures if picture is not None)
 
 
 def _picture(house: House, instance: Instance) -> Picture | None:
@@ -152,10 +177,12 @@ def _picture(house: House, instance: Instance) -> Picture | None:
 def _check(house: House, reading: Reading) -> Reading:
     images = [fact for one in reading.pictures for fact in acquisitions.facts(one.instance, one.header)]
     rows = [picture.row for picture in reading.pictures]
+    if not rows and reading.version.number > 1:
+        return replace(reading, plan=NOTHING_NEW)
     names = routing.routed(house.settings.routes, images)
     with house.ledger.write() as conn:
         acquisition_rows.add(conn, rows)
-        return replace(reading, plan=routing.plan(conn, names, rows))
+        return replace(reading, plan=routing.plan(conn, names, rows, house.settings.models_path))
 
 
 async def _answer(house: House, reading: Reading, appointment: Appointment) -> Answer:
@@ -222,7 +249,7 @@ def _sources(reading: Reading, appointment: Appointment) -> Mapping[str, Dataset
 
 def _queue(house: House, reading: Reading) -> Outcome:
     with house.ledger.write() as conn:
-        urgency = _urgency(conn, reading.results)
+        urgency = _urgency(conn, reading)
         for one in reading.objects:
             if isinstance(one, Made):
                 _queue_object(conn, reading.version, one, urgency)
@@ -242,9 +269,11 @@ def _quarantine(conn: Connection, invalid: Invalid) -> None:
     audit.append(conn, _event("quarantine", "result", invalid.result_id, f"{invalid.kind} as {row_id}"))
 
 
-def _urgency(conn: Connection, results: Sequence[Result]) -> Urgency:
+def _urgency(conn: Connection, reading: Reading) -> Urgency:
     """The highest of the results and of the version that each replaces: a study only ever rises."""
-    found = [result.urgency for result in results]
+    results = reading.results
+    last = None if results else references.version_before(conn, reading.version)
+    found = [last.urgency] if last else [result.urgency for result in results]
     for result in results:
         before = result_rows.get(conn, result.predecessor_id) if result.predecessor_id else None
         version = study_rows.get(conn, before.version_id) if before else None

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from flows import policies, registry, schedules
+from flows import policies, registry, schedules, training_mirror
 from flows.environment import client_environment
 from radloop import logs
 from radloop.process import announce, die_with_parent
@@ -48,11 +48,12 @@ async def serve(settings: Settings) -> None:
     announce(settings.home, "worker", None)
     log.info("ready", schedules=len(settings.schedules))
     worker = ProcessWorker(work_pool_name=deployments.POOL, name="radloop", limit=LIMIT)
-    following = asyncio.create_task(registry.follow(settings))
+    following = [asyncio.create_task(shown.follow(settings)) for shown in (registry, training_mirror)]
     try:
         await worker.start(printer=lambda *_: None)
     finally:
-        following.cancel()
+        for task in following:
+            task.cancel()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,7 +1,7 @@
-"""HL7 v2 over MLLP: results out, orders and patient updates in.
+"""HL7 v2 over MLLP: results out; orders, patient updates and reports in.
 
 `ADAPTER` is what the delivery flow sees. The gateway feeds a `Decoder`, reads with `parse`, asks `kind_of` or
-`refusal_of`, reads with `read_order` or `read_patient_update`, and answers with `acknowledge`.
+`refusal_of`, reads with `read_order`, `read_patient_update` or `read_reports`, and answers with `acknowledge`.
 """
 
 from integrations.hl7.acknowledgements import (
@@ -15,6 +15,8 @@ from integrations.hl7.adapter import ADAPTER, Hl7Adapter
 from integrations.hl7.framing import Decoder, frame
 from integrations.hl7.message import Message, Segment, parse
 from integrations.hl7.orders import MessageKind, PatientUpdate, kind_of, read_order, read_patient_update
+from integrations.hl7.report_codes import Presence, ReportStatus
+from integrations.hl7.reports import Report, read_reports
 
 __all__ = [
     "ADAPTER",
@@ -24,7 +26,10 @@ __all__ = [
     "Message",
     "MessageKind",
     "PatientUpdate",
+    "Presence",
     "Refusal",
+    "Report",
+    "ReportStatus",
     "Segment",
     "acknowledge",
     "acknowledge_unreadable",
@@ -33,5 +38,6 @@ __all__ = [
     "parse",
     "read_order",
     "read_patient_update",
+    "read_reports",
     "refusal_of",
 ]

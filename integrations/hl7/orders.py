@@ -15,6 +15,7 @@ class MessageKind(StrEnum):
 
     ORDER = "order"
     PATIENT_UPDATE = "patient update"
+    REPORT = "report"
     MERGE = "patient merge"
     """Recognised and refused: identities are not merged on a message's word."""
     UNKNOWN = "unknown"
@@ -26,6 +27,7 @@ KINDS = {
     "OMI^O23": MessageKind.ORDER,
     "ADT^A08": MessageKind.PATIENT_UPDATE,
     "ADT^A31": MessageKind.PATIENT_UPDATE,
+    "ORU^R01": MessageKind.REPORT,
     **dict.fromkeys(
         (f"ADT^A{event}" for event in (18, 24, 30, 34, 35, 36, 37, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51)),
         MessageKind.MERGE,
@@ -102,7 +104,7 @@ def read_patient_update(message: Message) -> PatientUpdate:
         Unparsable: no patient identifier.
     """
     pid = message.first("PID")
-    patient_id, issuer = _patient(pid)
+    patient_id, issuer = patient_of(pid)
     return PatientUpdate(
         patient_id=patient_id,
         issuer=issuer,
@@ -132,7 +134,7 @@ def _order(group: dict[str, Segment], pid: Segment) -> Order:
     accession = _at(group, ACCESSION)
     if not accession:
         raise Unparsable("an order without accession, filler or placer number")
-    patient_id, issuer = _patient(pid)
+    patient_id, issuer = patient_of(pid)
     return Order(
         accession_number=accession,
         placer_number=_at(group, PLACER),
@@ -158,8 +160,12 @@ def _code(segment: Segment, number: int) -> Code | None:
     return None
 
 
-def _patient(pid: Segment) -> tuple[str, str]:
-    """PID-3: the identifier and its assigning authority, of the repetition whose type we like best."""
+def patient_of(pid: Segment) -> tuple[str, str]:
+    """PID-3: the identifier and its assigning authority, of the repetition whose type we like best.
+
+    Raises:
+        Unparsable: there is none.
+    """
     found = []
     for repetition in range(1, pid.repetitions(3) + 1):
         identifier, kind = pid.value(3, repetition=repetition), pid.value(3, 5, repetition=repetition).upper()

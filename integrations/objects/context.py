@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from pydicom import Dataset
 
 from radloop.domain.enums import ObjectKind, ResultStatus
-from radloop.domain.records import EncodedObject, Order, Result, StudyVersion
+from radloop.domain.records import EncodedObject, Order, Result, StudyVersion, Verdict
 
 
 class PriorityMessage(StrEnum):
@@ -28,7 +29,8 @@ class SiteFacts:
     name the sender (InstitutionName, MSH-3, MSH-4). `assigning_authority` stands in PID-3 and as issuer where
     the images name none. `observation_status` is R or P (HL7 tables 0123 and 0085). `timezone_offset`
     (`+0100`) holds where the images name none. `fhir_system` is the system of our business identifiers;
-    `patient_system` and `accession_system` are the systems of the hospital's own ('' where it has none).
+    `patient_system`, `accession_system` and `practitioner_system` are the systems of the hospital's own ('' where it
+    has none).
     """
 
     uid_root: str
@@ -45,6 +47,7 @@ class SiteFacts:
     fhir_system: str = "urn:radloop:object"
     patient_system: str = ""
     accession_system: str = ""
+    practitioner_system: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +60,28 @@ class Predecessor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """The sign-off under a final report.
+
+    `reader` is the reader's name for people, `reader_id` the hospital's or our own. `conclusion` is the reader's own
+    text. `verdicts` are those that count: at most one per target.
+    """
+
+    reader: str
+    reader_id: str
+    at: datetime
+    conclusion: str
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerContext:
     """One result and all that its objects quote.
 
     `title` is the model's name for people. `sources` maps the id of each instance read, in order, to its
     header (no pixel data). `pictures` maps store keys to PNG bytes: the picture and heatmap that findings
-    name. `calibration` says how the probabilities were calibrated, as the model's card has it.
+    name. `calibration` says how the probabilities were calibrated, as the model's card has it. `signed` is None until
+    a reader has closed the study.
     """
 
     study: StudyVersion
@@ -75,6 +94,7 @@ class AnswerContext:
     site: SiteFacts
     software_version: str
     calibration: str = "not stated"
+    signed: Signed | None = None
 
 
 class Encoder(Protocol):

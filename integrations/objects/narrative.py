@@ -27,11 +27,16 @@ def finding_line(finding: Finding) -> str:
     """One target, with its probability, threshold and urgency."""
     side = "at or above" if finding.positive else "below"
     urgency = f"; {finding.urgency}" if finding.urgency is not Urgency.ROUTINE else ""
-    severity = f", {finding.severity.lower()}" if finding.severity else ""
     return plain(
-        f"{finding.code.meaning}{_place(finding)}{severity}: probability {finding.probability:.4f}, "
+        f"{named(finding)}: probability {finding.probability:.4f}, "
         f"{side} the threshold {finding.threshold:.4f}{urgency}"
     )
+
+
+def named(finding: Finding) -> str:
+    """A finding by its name, place and severity."""
+    severity = f", {finding.severity.lower()}" if finding.severity else ""
+    return plain(f"{finding.code.meaning}{_place(finding)}{severity}")
 
 
 def _place(finding: Finding) -> str:

@@ -14,7 +14,8 @@ def view(batch: Tensor, side: int, strength: Strength, draw: Generator) -> Tenso
 
     The chest is mirrored too: the finding has no side, and a mirrored chest is a rare but real one (situs inversus).
     """
-    grid = functional.affine_grid(_affine(len(batch), strength, draw), [len(batch), 1, side, side], align_corners=False)
+    turns = _affine(len(batch), strength, draw).to(batch.device)
+    grid = functional.affine_grid(turns, [len(batch), 1, side, side], align_corners=False)
     moved = functional.grid_sample(batch, grid, align_corners=False)
     return _covered(_regraded(moved, strength.grey, draw), strength.cut, draw)
 
@@ -45,13 +46,17 @@ def _affine(count: int, strength: Strength, draw: Generator) -> Tensor:
 
 
 def _regraded(batch: Tensor, amount: float, draw: Generator) -> Tensor:
-    """Gamma, contrast, brightness, a slope of light over the field, and noise."""
-    count, side = len(batch), batch.shape[-1]
-    ramp = torch.linspace(-1, 1, side)
-    graded = batch.clamp(1e-4, 1) ** torch.exp(_each(count, 0.4 * amount, draw))
-    graded = graded * torch.exp(_each(count, 0.25 * amount, draw)) + _each(count, 0.1 * amount, draw)
-    graded = graded * (1 + _each(count, 0.15 * amount, draw) * ramp + _each(count, 0.15 * amount, draw) * ramp[:, None])
-    return graded + torch.randn(graded.shape, generator=draw) * _each(count, 0.04 * amount, draw).abs()
+    """Gamma, contrast, brightness, a slope of light, and noise; drawn on the CPU, wherever the images are."""
+    side, here = batch.shape[-1], batch.device
+
+    def each(reach: float) -> Tensor:
+        return _around(len(batch), reach * amount, draw)[:, None, None, None].to(here)
+
+    ramp = torch.linspace(-1, 1, side).to(here)
+    graded = batch.clamp(1e-4, 1) ** torch.exp(each(0.4))
+    graded = graded * torch.exp(each(0.25)) + each(0.1)
+    graded = graded * (1 + each(0.15) * ramp + each(0.15) * ramp[:, None])
+    return graded + torch.randn(graded.shape, generator=draw).to(here) * each(0.04).abs()
 
 
 def _covered(batch: Tensor, share: float, draw: Generator) -> Tensor:
@@ -68,7 +73,3 @@ def _covered(batch: Tensor, share: float, draw: Generator) -> Tensor:
 
 def _around(count: int, reach: float, draw: Generator) -> Tensor:
     return (torch.rand(count, generator=draw) * 2 - 1) * reach
-
-
-def _each(count: int, reach: float, draw: Generator) -> Tensor:
-    return _around(count, reach, draw)[:, None, None, None]

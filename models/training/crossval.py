@@ -76,16 +76,21 @@ def splits(recipe: Recipe, cohort: Cohort) -> list[tuple[npt.NDArray[np.intp], n
     return list(folder.split(np.zeros(len(cohort.labels)), cohort.labels, cohort.groups))
 
 
-def operating(recipe: Recipe, ballots: Numbers, labels: npt.NDArray[np.float32]) -> Operating:
-    """Weights, Platt scaling (Platt 1999) and the threshold of Youden's index, from these votes."""
+def operating(
+    recipe: Recipe, ballots: Numbers, labels: npt.NDArray[np.float32], counts: Numbers | None = None
+) -> Operating:
+    """Weights, Platt scaling (Platt 1999) and the threshold of Youden's index, from these votes.
+
+    `counts` (N,) is how much each image counts, where they were not drawn alike.
+    """
     weights = _weights(recipe, ballots)
     logits = ballots @ np.array(weights)
-    platt = LogisticRegression(C=1e4).fit(logits[:, None], labels > 0.5)
+    platt = LogisticRegression(C=1e4).fit(logits[:, None], labels > 0.5, sample_weight=counts)
     calibration = Calibration(
         method="platt", slope=round(float(platt.coef_[0, 0]), 6), intercept=round(float(platt.intercept_[0]), 6)
     )
     draft = Operating(weights, calibration, 0.5)
-    return Operating(weights, calibration, _youden(draft.probabilities(ballots), labels))
+    return Operating(weights, calibration, _youden(draft.probabilities(ballots), labels, counts))
 
 
 def held_back(recipe: Recipe, oof: OutOfFold, labels: npt.NDArray[np.float32]) -> tuple[Numbers, npt.NDArray[np.bool_]]:
@@ -108,10 +113,14 @@ def _weights(recipe: Recipe, ballots: Numbers) -> tuple[float, ...]:
     return (round(linear, 6), *(round(each, 6) for _ in range(recipe.members)))
 
 
-def _youden(probabilities: Numbers, labels: npt.NDArray[np.float32]) -> float:
+def _youden(probabilities: Numbers, labels: npt.NDArray[np.float32], counts: Numbers | None = None) -> float:
     """The threshold, half-way between two scores, with the largest sensitivity + specificity - 1."""
     scores = np.unique(probabilities)
     cuts = (scores[1:] + scores[:-1]) / 2 if len(scores) > 1 else scores
-    positive = labels > 0.5
-    gains = [(probabilities[positive] >= cut).mean() - (probabilities[~positive] >= cut).mean() for cut in cuts]
+    positive, counts = labels > 0.5, np.ones(len(labels)) if counts is None else counts
+
+    def share(rows: npt.NDArray[np.bool_], cut: float) -> float:
+        return float(np.average(probabilities[rows] >= cut, weights=counts[rows]))
+
+    gains = [share(positive, cut) - share(~positive, cut) for cut in cuts]
     return round(float(cuts[int(np.argmax(gains))]), 4)

@@ -1,7 +1,5 @@
 """Fits one committee to one training set."""
 
-import copy
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,19 +7,18 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save
 from sklearn.linear_model import LogisticRegression
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional
 
 from models.networks import Arguments, Committee, Member, OrientedGradients, build
 from models.runtime import fill
-from models.training.augment import mixed, view
+from models.training.augment import view
 from models.training.cohort import Cohort
-from models.training.recipes import Recipe, Schedule
+from models.training.member import Course, Draws, Lesson, Pupil
+from models.training.recipes import Recipe
 
 BINS, GRID, HALVINGS = 8, 8, 1
 VIEWS = 8
-SHARPEST = 2.0
-"""Gradients longer than this are cut: one odd batch must not undo an epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +41,14 @@ def fit(recipe: Recipe, cohort: Cohort, rows: npt.NDArray[np.intp], extra: Cohor
     large = torch.from_numpy(np.concatenate([cohort.large[rows], extra.large]))[:, None]
     labels = torch.from_numpy(np.concatenate([cohort.labels[rows], extra.labels]))
     linear, *residual = members(recipe, (1.0,) * (recipe.members + 1))
-    states = [_linear(recipe, linear, large, labels, seed)]
+    states = [fit_linear(recipe, linear, Lesson(large, labels), seed)]
     states += [_residual(recipe, one, large, labels, seed + 1 + i) for i, one in enumerate(residual)]
     return Fitted(tuple(states))
+
+
+def course(recipe: Recipe) -> Course:
+    """How the recipe's convolutional members learn."""
+    return Course(plan=recipe.schedule, side=recipe.input_size, strength=recipe.strength)
 
 
 def weights_of(fitted: Fitted) -> bytes:
@@ -70,8 +72,9 @@ def votes(recipe: Recipe, weights: bytes, images: npt.NDArray[np.float32]) -> np
     return torch.cat(logits, dim=1).double().numpy()
 
 
-def _linear(recipe: Recipe, member: Member, large: Tensor, labels: Tensor, seed: int) -> dict[str, Tensor]:
+def fit_linear(recipe: Recipe, member: Member, lesson: Lesson, seed: int) -> dict[str, Tensor]:
     """Logistic regression on views of every image; standardisation and block weights are folded into the layer."""
+    large, labels = lesson.large, lesson.labels
     network = build(member.network, member.arguments)
     assert isinstance(network, OrientedGradients)  # noqa: S101 - the recipe's first member, and mypy should know
     draw = Generator().manual_seed(seed)
@@ -83,7 +86,8 @@ def _linear(recipe: Recipe, member: Member, large: Tensor, labels: Tensor, seed:
         features = torch.cat([network.features(one) for one in views]).double().numpy()
     centre, spread = features.mean(axis=0), (features.std(axis=0) + 1e-4) * _block_weights()
     model = LogisticRegression(C=recipe.inverse_penalty / len(views), max_iter=1000)
-    model.fit((features - centre) / spread, np.tile(labels.numpy() > 0.5, len(views)))
+    counts = None if lesson.weights is None else np.tile(lesson.weights.numpy(), len(views))
+    model.fit((features - centre) / spread, np.tile(labels.numpy() > 0.5, len(views)), sample_weight=counts)
     weight = model.coef_ / spread
     network.head.weight.data = torch.from_numpy(weight).float()
     network.head.bias.data = torch.from_numpy(model.intercept_ - weight @ centre).float()
@@ -100,53 +104,7 @@ def _block_weights() -> npt.NDArray[np.float64]:
 def _residual(recipe: Recipe, member: Member, large: Tensor, labels: Tensor, seed: int) -> dict[str, Tensor]:
     torch.manual_seed(seed)
     draw = Generator().manual_seed(seed)
-    network = build(member.network, member.arguments).train()
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch documents it, types lack it
-    plan = recipe.schedule
-    batches = len(labels) // min(plan.batch, len(labels))
-    optimiser = _optimiser(network, plan)
-    averaged = copy.deepcopy(network)
-    balance = float((1 - labels).sum() / labels.sum())
-    for epoch in range(plan.epochs):
-        order = torch.randperm(len(labels), generator=draw)
-        for step, chosen in enumerate(order[: batches * (len(labels) // batches)].chunk(batches)):
-            done = epoch * batches + step
-            _set_rate(optimiser, plan, done / (plan.epochs * batches))
-            images = view(large[chosen], recipe.input_size, recipe.strength, draw)
-            aims = labels[chosen] * (1 - plan.smoothing) + plan.smoothing / 2
-            _step(network, optimiser, *mixed(images, aims, plan.mixup, draw), balance)
-            _average(averaged, network, min(plan.average, (1 + done) / (10 + done)))
-    state: dict[str, Tensor] = averaged.state_dict()
-    return state
-
-
-def _step(network: nn.Module, optimiser: torch.optim.Optimizer, images: Tensor, aims: Tensor, balance: float) -> None:
-    logits = network(images.contiguous(memory_format=torch.channels_last))[:, 0]
-    loss = functional.binary_cross_entropy_with_logits(logits, aims, weight=aims * balance + (1 - aims))
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(network.parameters(), SHARPEST)
-    optimiser.step()
-
-
-def _optimiser(network: nn.Module, plan: Schedule) -> torch.optim.Optimizer:
-    """AdamW; biases and normalisation do not decay."""
-    decaying = [p for p in network.parameters() if p.ndim > 1]
-    free = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": decaying, "weight_decay": plan.decay}, {"params": free, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=plan.rate)
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, plan: Schedule, progress: float) -> None:
-    """Linear warm-up, then half a cosine down to zero."""
-    late = max(0.0, (progress - plan.warm_up) / (1 - plan.warm_up))
-    rate = plan.rate * min(1.0, (progress + 1e-3) / plan.warm_up) * 0.5 * (1 + math.cos(math.pi * late))
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
-def _average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
-    """Move the exponential average of weights and statistics a step towards the network."""
-    with torch.no_grad():
-        for mean, now in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
-            mean.lerp_(now, 1 - keep) if mean.is_floating_point() else mean.copy_(now)
+    pupil = Pupil(build(member.network, member.arguments), Lesson(large, labels), course(recipe))
+    for epoch in range(recipe.schedule.epochs):
+        pupil.epoch(epoch, Draws(draw, draw))
+    return pupil.state()

@@ -62,6 +62,8 @@ class Recipe:
     """The weight of the convolutional members together, 0..1; the rest is the linear member's."""
     strength: Strength
     schedule: Schedule
+    retrain: Schedule
+    """From a parent's weights: short and slow, so that what is new is learned without forgetting the rest."""
     phantom: Phantom
     phantoms: int
     """Synthetic images of each label that join every training set; never evaluated on."""
@@ -100,6 +102,7 @@ CHEST = Recipe(
     share=0.15,
     strength=Strength(rotate=12, scale=0.18, shear=0.08, shift=0.12, grey=0.2, cut=0.5),
     schedule=Schedule(epochs=30),
+    retrain=Schedule(epochs=8, rate=5e-4),
     phantom=partial(chest_pixels, rows=256),
     phantoms=20,
 )
@@ -134,6 +137,7 @@ BRAIN = Recipe(
     share=0.6,
     strength=Strength(rotate=20, scale=0.18, shear=0.08, shift=0.12, grey=1.0, cut=0.5),
     schedule=Schedule(epochs=60),
+    retrain=Schedule(epochs=12, rate=5e-4),
     phantom=partial(brain_pixels, number=1, rows=256),
     phantoms=6,
 )

@@ -18,11 +18,21 @@ METADATA = "configs/metadata.json"
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-assets/releases/download/0.8.1/meta_schema_20240725.json"
 
 
-def write_bundle(folder: Path, recipe: Recipe, final: Operating, weights: bytes, texts: Mapping[str, str]) -> None:
-    """Write configurations, weights, `texts` (path to content: card and metrics) and the manifest over all of them."""
+def write_bundle(
+    folder: Path,
+    recipe: Recipe,
+    final: Operating,
+    weights: bytes,
+    texts: Mapping[str, str],
+    change: str = "first version",
+) -> None:
+    """Write configurations, weights, `texts` (path to content: card and metrics) and the manifest over all of them.
+
+    `change` says in the change log how this version came about.
+    """
     files = {
         CARD: _json(_card(recipe, final)),
-        METADATA: _json(_metadata(recipe)),
+        METADATA: _json(_metadata(recipe, change)),
         INFERENCE: _json(_inference(recipe, final)),
         WEIGHTS: weights,
         **{path: text.encode() for path, text in texts.items()},
@@ -78,7 +88,7 @@ def _card(recipe: Recipe, final: Operating) -> Mapping[str, object]:
     }
 
 
-def _metadata(recipe: Recipe) -> Mapping[str, object]:
+def _metadata(recipe: Recipe, change: str) -> Mapping[str, object]:
     """MONAI bundle metadata (MONAI Bundle Specification, metadata.json)."""
     side = recipe.input_size
     image = {
@@ -104,7 +114,7 @@ def _metadata(recipe: Recipe) -> Mapping[str, object]:
     return {
         "schema": SCHEMA,
         "version": recipe.version,
-        "changelog": {recipe.version: "first version"},
+        "changelog": {recipe.version: change},
         "monai_version": version("monai"),
         "pytorch_version": version("torch").split("+")[0],
         "numpy_version": version("numpy"),

@@ -50,10 +50,13 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Bytes at rest: `key` finds them in the store, `sha256` (hex) and `size` are of the plain bytes."""
+    """Bytes at rest: `key` finds them in the store, `sha256` (hex) and `size` are of the plain bytes.
+
+    `sha256` is None where nobody asked for it: of a received instance, the digest of its content stands in the ledger.
+    """
 
     key: str
-    sha256: str
+    sha256: str | None
     size: int
 
 

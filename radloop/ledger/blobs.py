@@ -4,10 +4,12 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, select
 
+from radloop.ledger.learning import training_copies
 from radloop.ledger.tables import findings, instances, objects, quarantine
 
 NAMED_BY = (
     instances.c.blob_key, objects.c.blob_key, quarantine.c.blob_key, findings.c.picture_key, findings.c.heatmap_key,
+    training_copies.c.blob_key,
 )  # fmt: skip
 
 

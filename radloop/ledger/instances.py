@@ -1,6 +1,6 @@
 """Instances as they arrive, and the study versions they open."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -22,13 +22,16 @@ _OWN = select(objects.c.identifier).where(
 _KNOWN = select(instances.c.sop_uid, instances.c.content_sha256, instances.c.id, instances.c.version_id).where(
     instances.c.sop_uid.in_(bindparam("uids", expanding=True))
 )
-_STUDY = select(studies.c.id).where(studies.c.study_uid == bindparam("uid"))
+_EARLIER = study_versions.alias("earlier")
 _NEWEST = (
-    select(study_versions)
-    .where(study_versions.c.study_id == bindparam("study"))
-    .order_by(study_versions.c.number.desc())
-    .limit(1)
-    .with_for_update()
+    select(studies.c.study_uid, study_versions)
+    .join(studies, study_versions.c.study_id == studies.c.id)
+    .where(
+        studies.c.study_uid.in_(bindparam("uids", expanding=True)),
+        study_versions.c.number
+        == select(func.max(_EARLIER.c.number)).where(_EARLIER.c.study_id == studies.c.id).scalar_subquery(),
+    )
+    .with_for_update(of=study_versions)
 )
 _TOUCH = (
     update(study_versions)
@@ -81,6 +84,7 @@ def record(conn: Connection, arrivals: Sequence[Arrival]) -> tuple[Receipt, ...]
     uids = {arrival.header.sop_uid for arrival in arrivals}
     own = _own(conn, uids)
     known = _known(conn, uids)
+    newest = _newest(conn, {arrival.header.study_uid for arrival in arrivals})
     versions: dict[str, _Version] = {}
     rows: list[dict[str, Any]] = []
     receipts = []
@@ -90,7 +94,7 @@ def record(conn: Connection, arrivals: Sequence[Arrival]) -> tuple[Receipt, ...]
             receipts.append(Receipt(Outcome.OWN, arrival))
             continue
         if uid not in known:
-            version = _version_for(conn, arrival, versions)
+            version = _version_for(conn, arrival, versions, newest)
             rows.append(_row(arrival, version))
             known[uid] = (arrival.content_sha256, rows[-1]["id"], version.id)
             receipts.append(Receipt(Outcome.STORED, arrival, rows[-1]["id"], version.id))
@@ -100,8 +104,7 @@ def record(conn: Connection, arrivals: Sequence[Arrival]) -> tuple[Receipt, ...]
         receipts.append(Receipt(outcome, arrival, instance_id, version_id))
     if rows:
         conn.execute(_INSERT, rows)
-    for version in versions.values():
-        conn.execute(_TOUCH, {"version": version.id, "count": version.count, "found": sorted(version.modalities)})
+        conn.execute(_TOUCH, [_touched(version) for version in versions.values()])
     return tuple(receipts)
 
 
@@ -132,10 +135,21 @@ def _known(conn: Connection, uids: set[str]) -> dict[str, tuple[str, str, str]]:
     return {row.sop_uid: (row.content_sha256, row.id, row.version_id) for row in found}
 
 
-def _version_for(conn: Connection, arrival: Arrival, versions: dict[str, _Version]) -> _Version:
+def _newest(conn: Connection, study_uids: set[str]) -> dict[str, Row[Any]]:
+    """The newest version of each study that is known, held until this transaction ends."""
+    return {row.study_uid: row for row in conn.execute(_NEWEST, {"uids": list(study_uids)})}
+
+
+def _touched(version: _Version) -> dict[str, Any]:
+    return {"version": version.id, "count": version.count, "found": sorted(version.modalities)}
+
+
+def _version_for(
+    conn: Connection, arrival: Arrival, versions: dict[str, _Version], newest: Mapping[str, Row[Any]]
+) -> _Version:
     uid = arrival.header.study_uid
     if uid not in versions:
-        versions[uid] = _open_version(conn, arrival)
+        versions[uid] = _open_version(conn, arrival, newest.get(uid))
     version = versions[uid]
     version.count += 1
     if arrival.header.modality:
@@ -143,14 +157,12 @@ def _version_for(conn: Connection, arrival: Arrival, versions: dict[str, _Versio
     return version
 
 
-def _open_version(conn: Connection, arrival: Arrival) -> _Version:
-    study_id = conn.scalar(_STUDY, {"uid": arrival.header.study_uid})
-    if study_id is None:
-        study_id = _add_study(conn, arrival.header)
-    newest = conn.execute(_NEWEST, {"study": study_id}).first()
-    if newest is not None and newest.state == StudyState.RECEIVING:
+def _open_version(conn: Connection, arrival: Arrival, newest: Row[Any] | None) -> _Version:
+    if newest is None:
+        return _add_version(conn, _add_study(conn, arrival.header), None, arrival)
+    if newest.state == StudyState.RECEIVING:
         return _Version(newest.id, newest.instances, set(newest.modalities))
-    return _add_version(conn, study_id, newest, arrival)
+    return _add_version(conn, newest.study_id, newest, arrival)
 
 
 def _add_study(conn: Connection, header: InstanceHeader) -> str:
@@ -210,7 +222,6 @@ def _row(arrival: Arrival, version: _Version) -> dict[str, Any]:
         "modality": header.modality,
         "content_sha256": arrival.content_sha256,
         "blob_key": arrival.blob.key,
-        "blob_sha256": arrival.blob.sha256,
         "blob_size": arrival.blob.size,
         "peer": arrival.peer,
         "received_at": arrival.received_at,
@@ -240,7 +251,7 @@ def _instance(row: Row[Any]) -> Instance:
             issuer=row.issuer,
             accession_number=row.accession_number,
         ),
-        blob=Blob(row.blob_key, row.blob_sha256, row.blob_size),
+        blob=Blob(row.blob_key, None, row.blob_size),
         peer=row.peer,
         received_at=row.received_at,
     )

@@ -58,13 +58,14 @@ def get(conn: Connection, result_id: str) -> Result | None:
 
 
 def predecessor(conn: Connection, version_id: str, model: str) -> Result | None:
-    """What the same model (any version of it) said of the newest earlier version of the same study."""
+    """What the same model (any version of it) said aloud of the newest earlier version of the same study."""
     this = select(study_versions).where(study_versions.c.id == version_id).subquery()
     query = (
         select(results)
         .join(study_versions, results.c.version_id == study_versions.c.id)
         .join(this, study_versions.c.study_id == this.c.study_id)
         .where(study_versions.c.number < this.c.number, results.c.model == model)
+        .where(results.c.standing == Standing.CHAMPION)
         .order_by(study_versions.c.number.desc(), results.c.at.desc())
         .limit(1)
     )

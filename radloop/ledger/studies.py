@@ -1,4 +1,4 @@
-"""Study versions: the state machine RECEIVING -> COMPLETE -> READING -> ANSWERED, and the leases on it."""
+"""Study versions: RECEIVING -> COMPLETE -> READING -> ANSWERED -> SIGNED, and the leases on them."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -97,6 +97,11 @@ def answer(conn: Connection, version_id: str, owner: str, reason: str | None, ur
         lease_owner=None,
         lease_until=None,
     )
+
+
+def sign(conn: Connection, version_id: str) -> bool:
+    """ANSWERED -> SIGNED, and never back; False where it stands elsewhere. `signoffs` says by whom and when."""
+    return _change(conn, and_(_v.id == version_id, _v.state == StudyState.ANSWERED), state=StudyState.SIGNED)
 
 
 def raise_priority(conn: Connection, accession_number: str, patient_id: str, urgency: Urgency) -> None:

@@ -1,6 +1,5 @@
 """DICOM bytes to identifiers, headers and arrays: limits first, pixels in a bounded child."""
 
-from radloop.pixels.elements import check_whole
 from radloop.pixels.identity import parse_identity
 from radloop.pixels.limits import Limits
 from radloop.pixels.part10 import Part10, read_header, split
@@ -11,7 +10,6 @@ __all__ = [
     "Decoded",
     "Limits",
     "Part10",
-    "check_whole",
     "decode",
     "parse_identity",
     "read_header",

@@ -72,27 +72,17 @@ def inflate(data: Buffer, most: int) -> bytes:
     """The plain data set of a deflated one (PS3.5 A.5, RFC 1951), at most `most` bytes of it.
 
     Raises:
-        Unparsable: not a deflate stream.
+        Unparsable: not a deflate stream, or one that was cut.
         TooLarge: it inflates to more.
-    """
-    plain = inflate_front(data, most + 1)
-    if len(plain) > most:
-        raise TooLarge(f"the data set inflates to more than {most} bytes")
-    return plain
-
-
-def inflate_front(data: Buffer, most: int) -> bytes:
-    """The first `most` bytes of what a deflated data set holds.
-
-    Raises:
-        Unparsable: not a deflate stream, or one that was cut before `most` bytes.
     """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        plain = inflater.decompress(data, most)
+        plain = inflater.decompress(data, most + 1)
     except zlib.error:
         raise Unparsable("the data set is not the deflate stream that its transfer syntax names") from None
-    if len(plain) < most and not inflater.eof:
+    if len(plain) > most:
+        raise TooLarge(f"the data set inflates to more than {most} bytes")
+    if not inflater.eof:
         raise Unparsable("the deflate stream of the data set was cut")
     return plain
 
@@ -111,19 +101,6 @@ def elements(data: Buffer, transfer_syntax_uid: str, limits: Limits = DEFAULT) -
             raise Unparsable("a data element is longer than the data set")
         yield Element(tag, start, end - start)
         at = end
-
-
-def check_whole(data: Buffer, transfer_syntax_uid: str, limits: Limits = DEFAULT) -> None:
-    """Walk to the last byte: a data set that was cut, or whose lengths lie, is found.
-
-    Raises:
-        Unparsable: as `elements`.
-        TooLarge: a deflated data set that inflates past the limit.
-    """
-    if transfer_syntax_uid in DEFLATED:
-        data = inflate(data, limits.inflated)
-    for _ in elements(data, transfer_syntax_uid, limits):
-        pass
 
 
 def _header(data: Buffer, at: int, encoding: Encoding, size: int) -> tuple[int, bytes, int, int]:

@@ -1,12 +1,13 @@
 """The identifiers of an encoded data set: what the gateway reads of each instance, and nothing more."""
 
 import re
+from collections import deque
 from typing import Final
 
 from radloop.domain.errors import Unparsable
 from radloop.domain.records import InstanceHeader
-from radloop.pixels.elements import DEFLATED, Buffer, elements, inflate_front
-from radloop.pixels.limits import MIB
+from radloop.pixels.elements import DEFLATED, Buffer, elements, inflate
+from radloop.pixels.limits import DEFAULT, Limits
 
 # PS3.6: the tag, and the field that it fills.
 _FIELDS: Final = {
@@ -26,35 +27,36 @@ _ABSENT: Final = dict.fromkeys(_FIELDS.values(), "")
 _UID: Final = re.compile(r"[0-9][0-9.]{0,63}")
 _LONGEST: Final = 1024
 _PADDING: Final = "\0 "
-# Identifiers stand at the front: this much of a deflated data set holds them.
-_FRONT: Final = 4 * MIB
 
 
-def parse_identity(dataset: Buffer, transfer_syntax_uid: str) -> InstanceHeader:
-    """Read the identifiers of an encoded data set (no preamble, no file meta).
+def parse_identity(dataset: Buffer, transfer_syntax_uid: str, limits: Limits = DEFAULT) -> InstanceHeader:
+    """Read the identifiers of an encoded data set (no preamble, no file meta), and walk it to its last byte.
 
-    Text is kept as it is, control characters and all: it is opaque, and no path is made of it. Reading stops
-    after the series UID, so a data set that is cut later passes; `check_whole` walks to the end.
+    Text is kept as it is, control characters and all: it is opaque, and no path is made of it.
 
     Raises:
-        Unparsable: not a data set of this transfer syntax, or a UID is missing or not one.
+        Unparsable: not a data set of this transfer syntax, one that was cut or whose lengths lie, or a UID is missing
+            or not one.
+        TooLarge: a deflated data set that inflates past the limit.
     """
-    data = inflate_front(dataset, _FRONT) if transfer_syntax_uid in DEFLATED else dataset
-    found = _values(data, transfer_syntax_uid)
+    data = inflate(dataset, limits.inflated) if transfer_syntax_uid in DEFLATED else dataset
+    found = _values(data, transfer_syntax_uid, limits)
     for name in _UIDS:
         if not _UID.fullmatch(found[name]):
             raise Unparsable(f"the data set has no valid {name}")
     return InstanceHeader(transfer_syntax_uid=transfer_syntax_uid, **found)
 
 
-def _values(data: Buffer, transfer_syntax_uid: str) -> dict[str, str]:
+def _values(data: Buffer, transfer_syntax_uid: str, limits: Limits) -> dict[str, str]:
     found = dict(_ABSENT)
-    for element in elements(data, transfer_syntax_uid):
-        if name := _FIELDS.get(element.tag):
-            found[name] = _text(data, element.start, element.length)
+    walk = elements(data, transfer_syntax_uid, limits)
+    for tag, start, length in walk:
+        if name := _FIELDS.get(tag):
+            found[name] = _text(data, start, length)
         # PS3.5 7.1: elements stand in ascending order of their tags.
-        if element.tag >= _LAST:
+        if tag >= _LAST:
             break
+    deque(walk, maxlen=0)
     return found
 
 

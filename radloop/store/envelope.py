@@ -11,7 +11,6 @@ key-encryption key to 2**32 objects. Object id, chunk number and chunk count are
 moved, dropped or taken from another object does not authenticate.
 """
 
-import hashlib
 import os
 import struct
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from radloop.domain.errors import IntegrityError
 from radloop.store.keyring import Kek
@@ -124,8 +126,8 @@ def _place(object_id: str, number: int, count: int) -> bytes:
     return object_id.encode() + _PLACE.pack(number, count)
 
 
-def _pieces(parts: Sequence[Buffer], size: int) -> Iterator[Buffer]:
-    """Cut joined `parts` into pieces of `size` bytes; only a piece that spans two parts is copied."""
+def _pieces(parts: Sequence[Buffer], size: int) -> Iterator[list[memoryview]]:
+    """Cut joined `parts` into pieces of `size` bytes; one that spans several parts is a list, nothing is copied."""
     pending: list[memoryview] = []
     room = size
     for part in parts:
@@ -135,18 +137,14 @@ def _pieces(parts: Sequence[Buffer], size: int) -> Iterator[Buffer]:
             pending.append(taken)
             room -= len(taken)
             if not room:
-                yield _joined(pending)
+                yield pending
                 pending, room = [], size
     if pending:
-        yield _joined(pending)
-
-
-def _joined(pieces: list[memoryview]) -> Buffer:
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        yield pending
 
 
 class Sealer:
-    """Seals one object, piece by piece, and hashes its plain bytes on the way.
+    """Seals one object, piece by piece.
 
     Memory: one buffer of a chunk, reused; the plain bytes are read where they lie.
     """
@@ -155,25 +153,26 @@ class Sealer:
         self._parts = parts
         self._object_id = object_id
         self._data_key = os.urandom(KEY_SIZE)
-        self._digest = hashlib.sha256()
         self.size = sum(memoryview(part).nbytes for part in parts)
         self.header = wrap(self._data_key, object_id, self.size, kek, chunk_size)
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 (hex) of the plain bytes sealed so far."""
-        return self._digest.hexdigest()
 
     def pieces(self) -> Iterator[Buffer]:
         """The header, then the sealed chunks. Each piece is valid until the next one is asked for."""
         yield self.header.pack()
-        cipher = AESGCM(self._data_key)
         room = memoryview(bytearray(min(self.header.chunk_size, self.size) + TAG_SIZE))
-        for number, piece in enumerate(_pieces(self._parts, self.header.chunk_size) if self.size else (b"",)):
-            self._digest.update(piece)
-            sealed = room[: len(piece) + TAG_SIZE]
-            cipher.encrypt_into(_nonce(number), piece, _place(self._object_id, number, self.header.chunks), sealed)
-            yield sealed
+        for number, piece in enumerate(_pieces(self._parts, self.header.chunk_size) if self.size else ([],)):
+            yield room[: self._seal_into(room, number, piece)]
+
+    def _seal_into(self, room: memoryview, number: int, piece: Sequence[Buffer]) -> int:
+        """Encrypt one chunk from where it lies, its tag after it; how many bytes that makes."""
+        encryptor = Cipher(AES(self._data_key), GCM(_nonce(number))).encryptor()
+        encryptor.authenticate_additional_data(_place(self._object_id, number, self.header.chunks))
+        at = 0
+        for part in piece:
+            at += encryptor.update_into(part, room[at:])
+        encryptor.finalize()
+        room[at : at + TAG_SIZE] = encryptor.tag
+        return at + TAG_SIZE
 
 
 def seal(data: Buffer, object_id: str, kek: Kek, chunk_size: int = CHUNK_SIZE) -> bytes:

@@ -9,13 +9,14 @@ and no clock, says which temporaries are orphans.
 """
 
 import fcntl
+import hashlib
 import os
 import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -56,10 +57,10 @@ class LocalStore:
         Raises:
             StorageFull: no space or an I/O error; nothing visible is left behind.
         """
-        return self.put_parts([data])
+        return replace(self.put_parts([data]), sha256=hashlib.sha256(data).hexdigest())
 
     def put_parts(self, parts: Sequence[Buffer]) -> Blob:
-        """As `put`, of the parts joined; they are read where they lie.
+        """As `put`, of the parts joined; they are read where they lie, and not hashed (GCM authenticates them).
 
         Raises:
             StorageFull: as `put`.
@@ -68,7 +69,7 @@ class LocalStore:
         sealer = Sealer(parts, key, self._keyring.current)
         with _as_storage_full():
             self._write(key, sealer.pieces())
-        return Blob(key, sealer.sha256, sealer.size)
+        return Blob(key, None, sealer.size)
 
     def get(self, key: str) -> bytes:
         """The plain bytes.

@@ -33,6 +33,8 @@ port = 0
 port = 0
 [mlflow]
 port = 0
+[console]
+port = 0
 
 [peers.modality]
 ae_title = "{sender}"

@@ -1,4 +1,4 @@
-"""What governance and IT look after: actors, audit, keys, quarantine, models."""
+"""What governance and IT look after: actors, audit, keys, quarantine."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,6 @@ actor = typer.Typer(help="Who may change things: people and machines.", no_args_
 audit = typer.Typer(help="The record of who did what.", no_args_is_help=True)
 keys = typer.Typer(help="The keys that protect bytes at rest.", no_args_is_help=True)
 quarantine = typer.Typer(help="Bad input that was set aside.", no_args_is_help=True)
-models = typer.Typer(help="Model versions and their standing.", no_args_is_help=True)
 
 
 @actor.command("add")
@@ -118,26 +117,3 @@ def list_quarantine(
 def _aside_row(item: "Quarantined") -> dict[str, object]:
     size = item.blob.size if item.blob else None
     return {"id": item.id, "at": item.at.isoformat(), "peer": item.peer, "reason": item.reason, "bytes": size}
-
-
-@models.command("list")
-def list_models(*, as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """List the model versions: the ledger says which one answers."""
-    from radloop.ledger import models as versions
-
-    with open_desk(home).reading() as conn:
-        rows = [
-            {
-                "name": m.name,
-                "version": m.version,
-                "standing": m.standing,
-                "qualification": m.qualification,
-                "digest": m.digest,
-            }
-            for m in versions.known(conn)
-        ]
-    if as_json:
-        print_json(rows)
-    else:
-        columns = ("name", "version", "standing", "qualification", "digest")
-        print_table("Models", columns, (tuple(row.values()) for row in rows))

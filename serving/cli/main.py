@@ -9,7 +9,24 @@ import typer
 from typer.core import TyperGroup
 
 from radloop.domain.errors import RadloopError
-from serving.cli import demo, governance, ingest, processes, queue, setup, site, studies, transfer
+from serving.cli import (
+    cohorts,
+    consent,
+    demo,
+    governance,
+    ingest,
+    lineage,
+    processes,
+    promotion,
+    queue,
+    setup,
+    site,
+    standing,
+    studies,
+    training,
+    transfer,
+    verdicts,
+)
 from serving.cli.exits import EXPLAINED, code_of
 from serving.cli.output import complain
 
@@ -62,6 +79,21 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "studies": studies.studies,
     "show": studies.show,
     "demo": demo.demo,
+    "retrain": training.retrain,
+    "runs": training.runs,
+    "evaluate": promotion.evaluate,
+    "evaluations": promotion.evaluations,
+    "shadow": standing.shadow,
+    "compare": standing.compare,
+    "replay": lineage.replay,
+    "explain": lineage.explain,
+    "touched": lineage.touched,
+    "card": lineage.card,
+    "approve": standing.approve,
+    "rollback": standing.rollback,
+    "verdict": verdicts.verdict,
+    "signoff": verdicts.signoff,
+    "overrides": verdicts.overrides,
     "conformance": site.conformance,
 }
 
@@ -70,12 +102,14 @@ for command_name, command in COMMANDS.items():
 
 for name, group in (
     ("queue", queue.app),
+    ("cohort", cohorts.app),
+    ("consent", consent.app),
     ("schedule", site.schedule),
     ("quarantine", governance.quarantine),
     ("actor", governance.actor),
     ("audit", governance.audit),
     ("keys", governance.keys),
-    ("models", governance.models),
+    ("models", standing.models),
 ):
     app.add_typer(group, name=name)
 

@@ -1,23 +1,29 @@
 """`radloop init`: a home that works. Repeating it changes nothing that is there."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
+
+import typer
 
 from radloop.domain.enums import ActorKind, Standing
 from serving.cli.desk import Change, Desk, HomeOption, open_desk, system_user
 from serving.cli.output import say
 
-if TYPE_CHECKING:
-    from models.spec import ModelSpec
-
 MACHINE = "radloop"
 
 
-def init(*, home: HomeOption = None) -> None:
+def init(
+    *,
+    bare: Annotated[
+        bool, typer.Option("--bare", help="No models: this site brings its own first champion through the gates.")
+    ] = False,
+    home: HomeOption = None,
+) -> None:
     """Make the home folder: keys, radloop.toml, ledger, and the models of the zoo."""
     desk = open_desk(home)
-    wrote = prepare(desk)
+    wrote = prepare(desk, bare=bare)
     say(f"home: {desk.home}")
     say(f"settings: {desk.home / 'radloop.toml'}" + ("" if wrote else " (was there, left as it is)"))
     say(f"actor: {system_user()}")
@@ -26,8 +32,8 @@ def init(*, home: HomeOption = None) -> None:
     say("next: radloop up --wait")
 
 
-def prepare(desk: Desk) -> bool:
-    """Make everything that is missing; whether radloop.toml was written.
+def prepare(desk: Desk, *, bare: bool = False) -> bool:
+    """Make everything that is missing; whether radloop.toml was written. `bare` leaves the models of the zoo out.
 
     Raises:
         SettingsError: a radloop.toml that was there is wrong, or keys are open to others.
@@ -42,7 +48,8 @@ def prepare(desk: Desk) -> bool:
     desk.ledger.upgrade()
     Sealer(desk.ledger, keyring.audit_key, desk.settings.audit_anchor).begin()
     _name_actors(desk)
-    _install_models(desk, keyring.signing_key)
+    if not bare:
+        _install_models(desk)
     return wrote
 
 
@@ -82,29 +89,24 @@ def _name_actors(desk: Desk) -> None:
             change.record("actor.add", "actor", person.id)
 
 
-def _install_models(desk: Desk, signing_key: bytes) -> None:
-    from models.bundles import install
+def _install_models(desk: Desk) -> None:
     from models.catalog import catalog
 
-    for spec in catalog().values():
-        install(spec.bundle, desk.settings.models_path, signing_key)
-        _register(desk, spec)
+    specs = tuple(catalog().values())
+    if specs:
+        _ship(desk, [spec.bundle for spec in specs])
 
 
-def _register(desk: Desk, spec: "ModelSpec") -> None:
-    """The first version of a model answers; a later one waits for its gates and approvals."""
-    from radloop.domain.records import ModelVersion
-    from radloop.ledger import actors, models
+def _ship(desk: Desk, bundles: Sequence[Path]) -> None:
+    from flows.house import open_house
+    from flows.standing import ship
+    from radloop.ledger import actors
 
     with desk.ledger.write() as conn:
-        first = models.champion(conn, spec.name) is None
-        version = ModelVersion(
-            name=spec.name,
-            version=spec.version,
-            digest=spec.digest,
-            standing=Standing.CHAMPION if first else Standing.CHALLENGER,
-            qualification=spec.qualification,
-        )
-        if models.register(conn, version):
-            change = Change(conn, actors.ensure(conn, MACHINE, ActorKind.MACHINE))
-            change.record("model.register", "model", spec.digest, f"{spec.name} {spec.version} {version.standing}")
+        actors.ensure(conn, MACHINE, ActorKind.MACHINE)
+    house = open_house(desk.settings)
+    try:
+        for bundle in bundles:
+            ship(house, bundle, MACHINE)
+    finally:
+        house.ledger.close()

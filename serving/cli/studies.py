@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from radloop.domain.enums import Standing
 from radloop.domain.errors import NotFound
 from radloop.domain.ids import utc_now
 from serving.cli.desk import HomeOption, JsonOption, open_desk
@@ -56,8 +57,12 @@ def show(
 
 
 def answer_of(row: "StudyRow") -> str:
-    """The study's answer in a few words: the findings at or above their threshold, or why there is none."""
-    return "; ".join(_result_words(result) for result in row["results"]) or (row["reason"] or "")
+    """The study's answer in a few words: the findings at or above their threshold, or why there is none.
+
+    What a version says silently is no answer.
+    """
+    aloud = [result for result in row["results"] if result["standing"] == Standing.CHAMPION]
+    return "; ".join(_result_words(result) for result in aloud) or (row["reason"] or "")
 
 
 def finding_words(finding: "FindingRow") -> str:

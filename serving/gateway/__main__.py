@@ -1,11 +1,13 @@
 """`python -m serving.gateway --home HOME [--name NAME] [--index N]`: one gateway process, in the foreground."""
 
 import argparse
+import gc
 import signal
 import sys
 import threading
 from pathlib import Path
 
+import pydicom.config
 import structlog
 
 from radloop import logs
@@ -21,6 +23,8 @@ def main() -> int:
     """Run until SIGTERM or SIGINT; 0 after a clean end, 1 where the start failed."""
     arguments = _parser().parse_args()
     die_with_parent()
+    # A sender proposes some hundred UIDs: pydicom's check of each only warns, and costs more than an instance.
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     logs.configure(arguments.name)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -28,6 +32,9 @@ def main() -> int:
     try:
         gateway = Gateway(load_settings(arguments.home), Place(arguments.name, arguments.index))
         gateway.start()
+        # What the imports left is never garbage: the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
     except (RadloopError, OSError) as error:
         log.error("not started", reason=_reason(error))  # noqa: TRY400 - the reason is the error
         return 1

@@ -12,6 +12,7 @@ from radloop.domain.enums import PeerRole
 from radloop.settings import Peer
 
 RESOLVE_AGAIN_SECONDS: Final = 60.0
+_SPEAKING: Final = frozenset((PeerRole.ORDERS, PeerRole.REPORTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,9 @@ class Doorkeeper:
         titled = (peer for peer in self._peers if peer.commitment and (peer.ae_title or "").strip() == ae_title.strip())
         return frozenset(peer.name for peer in self._from(titled, address))
 
-    def ordering(self, address: str) -> tuple[Peer, ...]:
-        """The peers that may send orders from `address`; more than one may share it."""
-        return tuple(self._from((peer for peer in self._peers if PeerRole.ORDERS in peer.roles), address))
+    def speaking(self, address: str) -> tuple[Peer, ...]:
+        """The peers that may send HL7 from `address`: orders, or reports; more than one may share it."""
+        return tuple(self._from((peer for peer in self._peers if peer.mllp and _SPEAKING & {*peer.roles}), address))
 
     def _from(self, peers: Iterable[Peer], address: str) -> Iterator[Peer]:
         return (peer for peer in peers if any(address in self._addresses(host) for host in _hosts(peer)))

@@ -48,13 +48,17 @@ AWAITING_CLOSE: Final = "Sta13"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreRequest:
-    """One C-STORE request. `data` is the encoded data set as it came, None where it was beyond the limit."""
+    """One C-STORE request.
+
+    `data` is the encoded data set as it came, `content_sha256` (hex) its digest; None where it was beyond the limit.
+    """
 
     sop_class_uid: str
     sop_uid: str
     abstract_syntax_uid: str
     transfer_syntax_uid: str
     data: memoryview | None
+    content_sha256: str | None
     peer: str
 
 
@@ -319,5 +323,6 @@ def _request(message: Message, context: PresentationContext, peer: Peer) -> Stor
         abstract_syntax_uid=str(context.abstract_syntax),
         transfer_syntax_uid=str(context.transfer_syntax[0]),
         data=message.data,
+        content_sha256=message.sha256,
         peer=peer.name,
     )

@@ -4,6 +4,7 @@ A command set here is read and written where it stands. pynetdicom builds pydico
 each instance, and more machinery around a stranger's bytes than nine fields need.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -87,13 +88,35 @@ class Bounded(BytesIO):
         return super().write(data)
 
 
+class Hashed(Bounded):
+    """As `Bounded`, hashed as it comes: the bytes are warm, and the sender sends on meanwhile."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self._digest = hashlib.sha256()
+
+    def write(self, data: Any) -> int:
+        """Hash, and keep or let go."""
+        self._digest.update(data)
+        return super().write(data)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 (hex) of everything so far."""
+        return self._digest.hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One whole request. `data` is its encoded data set: None where there is none, or one beyond the limit."""
+    """One whole request.
+
+    `data` is its encoded data set, `sha256` (hex) that of `data`: None where there is none, or one beyond the limit.
+    """
 
     context_id: int
     command: Command
     data: memoryview | None
+    sha256: str | None
 
 
 class Assembler:
@@ -121,7 +144,7 @@ class Assembler:
         self._context_id: int | None = None
         self._raw_command = Bounded(COMMAND_LIMIT)
         self._command: Command | None = None
-        self._data = Bounded(self._most)
+        self._data = Hashed(self._most)
 
     def _add(self, context_id: int, fragment: memoryview) -> Message | None:
         control = fragment[0]
@@ -142,7 +165,7 @@ class Assembler:
         if last:
             self._command = read_command(self._raw_command.getvalue())
             if self._command.operation == Operation.N_EVENT_REPORT:
-                self._data = Bounded(min(self._most, EVENT_LIMIT))
+                self._data = Hashed(min(self._most, EVENT_LIMIT))
 
     def _finished(self, *, last: bool) -> Message | None:
         command, context_id, data = self._command, self._context_id, self._data
@@ -154,7 +177,9 @@ class Assembler:
         ):
             return None
         self._begin()
-        return Message(context_id, command, data.getbuffer() if command.has_data and not data.overflowed else None)
+        if not command.has_data or data.overflowed:
+            return Message(context_id, command, None, None)
+        return Message(context_id, command, data.getbuffer(), data.sha256)
 
 
 def read_command(raw: bytes) -> Command:

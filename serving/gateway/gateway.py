@@ -1,9 +1,7 @@
 """The gateway of one process: its doors, and everything behind them."""
 
-import os
 import ssl
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -56,7 +54,6 @@ class Gateway:
         self._sweeper = Sweeper(self._store, self._ledger)
         self._doorkeeper = Doorkeeper(settings.peers)
         self._quarantine = Quarantine(self._store, self._ledger)
-        self._examiner = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="examiner")
         self._listeners: list[Listener] = []
 
     @property
@@ -86,7 +83,6 @@ class Gateway:
         self._sweeper.stop()
         for listener in self._listeners:
             listener.stop(GRACE_SECONDS)
-        self._examiner.shutdown()
         self._ledger.close()
         log.info("stopped")
 
@@ -103,14 +99,14 @@ class Gateway:
     def _dicom_serve(self) -> "DicomService":
         root = self._settings.site.uid_root
         file_meta = FileMeta(derive_uid(root, "implementation"))
-        storage = Storage(self._store, self._committer, self._quarantine, self._readiness, file_meta, self._examiner)
+        storage = Storage(self._store, self._committer, self._quarantine, self._readiness, file_meta)
         tries = self._settings.delivery.content_tries
         services = Services(storage, CommitmentAnswers(self._ledger, self._readiness, tries))
         return DicomService(self._settings, self._doorkeeper, services)
 
     def _hl7_listener(self, tls: ssl.SSLContext | None) -> Listener:
         gateway = self._settings.gateway
-        serve = MllpService(gateway, self._doorkeeper, self._ledger, self._quarantine, self._readiness)
+        serve = MllpService(self._settings, self._doorkeeper, self._ledger, self._quarantine, self._readiness)
         return Listener(bind(gateway.host, gateway.hl7_port, shared=False), serve, _limits(gateway), tls)
 
     def _dicom_port(self) -> int:

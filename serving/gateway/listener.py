@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 BACKLOG: Final = 1024
 # Pending connections in all, as a multiple of those of one address.
-ADDRESSES: Final = 16
+ADDRESSES: Final = 8
 ACCEPT_PAUSE_SECONDS: Final = 0.05
 
 

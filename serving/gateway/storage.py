@@ -3,8 +3,6 @@
 Bytes -> store (fsync, rename, fsync) -> ledger (commit) -> 0x0000.
 """
 
-import hashlib
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +12,7 @@ from radloop.domain.errors import DuplicateConflict, MismatchedIdentity, Radloop
 from radloop.domain.ids import utc_now
 from radloop.domain.records import Arrival, Blob, InstanceHeader
 from radloop.ledger.instances import Outcome, Receipt
-from radloop.pixels import check_whole, parse_identity
+from radloop.pixels import parse_identity
 from radloop.store import LocalStore
 from serving.gateway.aside import Quarantine
 from serving.gateway.association import StoreRequest
@@ -37,7 +35,6 @@ class Storage:
     quarantine: Quarantine
     readiness: Readiness
     file_meta: FileMeta
-    examiner: Executor
 
     def store(self, request: StoreRequest) -> int:
         """The status of one request (PS3.4 Table B.2-1); 0x0000 only for what is durable."""
@@ -53,13 +50,11 @@ class Storage:
         return SUCCESS.code
 
     def _take(self, request: StoreRequest) -> None:
-        data = _within_limits(request)
+        data, content_sha256 = _within_limits(request)
         header = _checked_header(request, data)
-        # Walked and hashed while the disk is written: one association alone waits for the disk, not for Python.
-        content = self.examiner.submit(_examined, data, request.transfer_syntax_uid)
         blob = self.store_.put_parts([self._meta_of(request), data])
         try:
-            receipt = self.committer.record(_arrival(header, blob, content.result(), request.peer))
+            receipt = self.committer.record(_arrival(header, blob, content_sha256, request.peer))
         except RadloopError:
             self.quarantine.discard(blob)
             raise
@@ -91,14 +86,14 @@ class Storage:
             raise error
 
 
-def _within_limits(request: StoreRequest) -> memoryview:
-    if request.data is None:
+def _within_limits(request: StoreRequest) -> tuple[memoryview, str]:
+    if request.data is None or request.content_sha256 is None:
         raise TooLarge("the instance is larger than the largest that is taken")
-    return request.data
+    return request.data, request.content_sha256
 
 
 def _checked_header(request: StoreRequest, data: memoryview) -> InstanceHeader:
-    """The identifiers, once they are known to be what the request says.
+    """The identifiers of a whole data set, once they are known to be what the request says.
 
     PS3.4 B.2.3 with PS3.7 9.1.1: the data set is an instance of the Affected SOP Class under the Affected SOP
     Instance UID.
@@ -109,12 +104,6 @@ def _checked_header(request: StoreRequest, data: memoryview) -> InstanceHeader:
     if header.sop_uid != request.sop_uid:
         raise MismatchedIdentity("the SOP Instance UID of the data set is not that of the request")
     return header
-
-
-def _examined(data: memoryview, transfer_syntax_uid: str) -> str:
-    """The content digest of a data set that is whole: one that was cut is never acknowledged."""
-    check_whole(data, transfer_syntax_uid)
-    return hashlib.sha256(data).hexdigest()
 
 
 def _arrival(header: InstanceHeader, blob: Blob, content_sha256: str, peer: str) -> Arrival:

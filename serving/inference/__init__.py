@@ -16,6 +16,13 @@ bundle has been warmed up, so whoever waits for that file meets a service that a
     411, 413, 415  {"code", "error"}: no length, too large, not JSON
     503  {"code", "error"} and Retry-After in seconds: overloaded, past the deadline, out of space or memory
 
+`POST /warm` has versions ready before the ledger lets them be asked: loaded, verified, and put to the golden study.
+
+    {"model": "cxr_pneumonia", "digests": ["<64 hex digits>", ...]}
+
+    200  {"ready": [DIGEST, ...], "refused": {DIGEST: CODE, ...}}; versions of that model that are not named here and
+         were not asked for in a minute are put away. Requests go on meanwhile.
+
 An answer that is OK holds one score per target of the card: a study with several images has one probability per
 target, the highest over its images, and the picture of the image that gave it. `run.batch` is the largest forward
 pass that any of its images was part of: numbers are bit-identical for the same batch, threads and build.

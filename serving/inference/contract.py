@@ -13,6 +13,8 @@ from radloop.domain.records import InferenceAnswer
 from serving.inference.shelf import UnknownDigest
 
 MOST_INSTANCES: Final = 4096
+MOST_WARM: Final = 8
+"""Versions of one model that are kept ready: champion, shadow, previous, and room."""
 Word = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
@@ -26,6 +28,7 @@ class Reference(BaseModel):
 
 
 References = Annotated[list[Reference], Field(min_length=1, max_length=MOST_INSTANCES)]
+Digests = Annotated[list[Word], Field(max_length=MOST_WARM)]
 
 
 class Overloaded(Unavailable):

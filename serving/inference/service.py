@@ -21,10 +21,10 @@ from radloop.domain.errors import RadloopError, Rejected, Unavailable
 from radloop.domain.records import InferenceAnswer, Run
 from radloop.settings import InferenceSettings
 from serving.inference.answering import answered, painted, unanswered
-from serving.inference.contract import Overloaded, PastDeadline, Reference, References, as_json, refusal
+from serving.inference.contract import Digests, Overloaded, PastDeadline, Reference, References, as_json, refusal
 from serving.inference.looking import Eye, Unseen, View
 from serving.inference.reader import Reader, Reading
-from serving.inference.shelf import Shelf
+from serving.inference.shelf import Shelf, Warmth
 from serving.inference.wire import JsonOnly
 
 log = structlog.get_logger(__name__)
@@ -61,6 +61,7 @@ def build(bench: Bench) -> Any:
         "__doc__": "See `serving.inference`.",
         # BentoML documents what `_study` returns; the response is made in `infer`, for its status and headers.
         "infer": bentoml.api(_Endpoints.infer, route="/infer", output_spec=IODescriptor.from_output(_study)),
+        "warm": bentoml.api(_Endpoints.warm, route="/warm", output_spec=IODescriptor.from_output(_warmed)),
         "read": bentoml.api(
             _Endpoints.read,
             batchable=True,
@@ -99,6 +100,11 @@ class _Endpoints:
             said = refusal(error, self.bench.settings.retry_seconds)
             return JSONResponse(dict(said.body), said.status, dict(said.headers))
 
+    async def warm(self, model: str, digests: Digests) -> Response:
+        """Have these versions ready before they may be asked; what is not wanted any more is put away."""
+        warmth = await _warmed(self.bench, model, digests)
+        return JSONResponse({"ready": warmth.ready, "refused": dict(warmth.refused)})
+
     async def read(self, tickets: list[int]) -> list[bool]:
         """Read prepared images by their tickets. For this process itself: a stranger has no tickets."""
         reader = self.bench.reader
@@ -121,6 +127,10 @@ class _Endpoints:
             raise PastDeadline("no answer within the deadline") from None
         finally:
             self._requests -= 1
+
+
+async def _warmed(bench: Bench, name: str, digests: Sequence[str]) -> Warmth:
+    return await asyncio.to_thread(bench.shelf.keep, name, digests)
 
 
 async def _study(bench: Bench, batched: Any, name: str, digest: str, instances: Sequence[Reference]) -> InferenceAnswer:

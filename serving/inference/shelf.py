@@ -1,27 +1,32 @@
 """The models that this process may answer with: verified bundles under `home/models/<name>/<digest>/`.
 
 The ledger decides which digest is asked for; the shelf says whether that very digest is here, whole and signed by this
-site's key. A bundle that was installed after the start is found when it is first asked for.
+site's key. A bundle that was installed after the start is loaded when the runner wants it ready, before it may answer,
+or when it is first asked for. Requests for others go on meanwhile: what is loaded is handed out without the lock.
 """
 
 import re
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
 import structlog
-import torch
 
 from models.bundles import verify
 from models.runtime import LoadedModel, load
 from radloop.domain.errors import IntegrityError, NotFound, RadloopError
+from serving.inference.golden import read_golden
 
 log = structlog.get_logger(__name__)
 
 WARMED: Final = 3
 """Versions of each model that are loaded at the start, newest first: champion, shadow and previous."""
+IDLE_SECONDS: Final = 60.0
+"""A version that is not wanted and was not asked for in this time is put away."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -30,6 +35,14 @@ class UnknownDigest(NotFound):
     """No bundle of that name and digest is installed here."""
 
     code = "unknown-digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """Which versions are ready to be asked, and which are refused, with the code of the refusal."""
+
+    ready: tuple[str, ...]
+    refused: Mapping[str, str]
 
 
 class Shelf:
@@ -42,6 +55,7 @@ class Shelf:
         self._root = root
         self._public = public
         self._loaded: dict[tuple[str, str], LoadedModel] = {}
+        self._asked: dict[tuple[str, str], float] = {}
         self._lock = Lock()
 
     def get(self, name: str, digest: str) -> LoadedModel:
@@ -52,13 +66,39 @@ class Shelf:
             IntegrityError: it was changed, or this site's key did not sign it.
         """
         if known := self._loaded.get((name, digest)):
+            self._asked[name, digest] = time.monotonic()
             return known
         if not (_NAME.fullmatch(name) and _DIGEST.fullmatch(digest)):
             raise UnknownDigest("the model's name or digest is malformed")
         with self._lock:
             if (name, digest) not in self._loaded:
                 self._loaded[name, digest] = self._load(name, digest)
+            self._asked[name, digest] = time.monotonic()
             return self._loaded[name, digest]
+
+    def keep(self, name: str, digests: Sequence[str]) -> Warmth:
+        """Have these versions of a model ready, and put away those that nobody wants or asks for. Blocks.
+
+        A request that holds a version which is put away ends with it.
+        """
+        refused: dict[str, str] = {}
+        for digest in digests:
+            try:
+                self.get(name, digest)
+            except RadloopError as error:
+                log.error("bundle refused", model=name, digest=digest, code=error.code)  # noqa: TRY400 - the code is the error
+                refused[digest] = error.code
+        self._put_away(name, digests)
+        return Warmth(tuple(digest for digest in digests if digest not in refused), refused)
+
+    def _put_away(self, name: str, wanted: Sequence[str]) -> None:
+        since = time.monotonic() - IDLE_SECONDS
+        with self._lock:
+            for key in [key for key in self._loaded if key[0] == name and key[1] not in wanted]:
+                if self._asked.get(key, since) <= since:
+                    del self._loaded[key]
+                    self._asked.pop(key, None)
+                    log.info("bundle put away", model=key[0], digest=key[1])
 
     def warm_up(self) -> int:
         """Load what is installed, and say how much was; a bundle that cannot be trusted is left out and logged."""
@@ -90,7 +130,6 @@ class Shelf:
         # What was loaded is what was verified, also where somebody wrote in between.
         if (model.spec.name, model.spec.digest) != (name, digest):
             raise IntegrityError("the bundle is not what its folder says")
-        side = model.spec.input_size
-        model.predict_and_explain(torch.zeros(1, 1, side, side))
+        read_golden(model)
         log.info("bundle loaded", model=name, digest=digest)
         return model

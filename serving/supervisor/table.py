@@ -47,6 +47,7 @@ class Ports:
     inference: int
     prefect: int
     mlflow: int
+    console: int
 
 
 def choose_ports(settings: Settings) -> Ports:
@@ -57,6 +58,7 @@ def choose_ports(settings: Settings) -> Ports:
         settings.inference.port,
         settings.prefect.port,
         settings.mlflow.port,
+        settings.console.port,
     )
     return Ports(*(port or free_port() for port in wanted))
 
@@ -67,6 +69,7 @@ def rows(settings: Settings, ports: Ports) -> tuple[Row, ...]:
         *_gateways(settings, ports),
         _ours("inference", "serving.inference", settings, port=ports.inference),
         _ours("runner", "flows.runner", settings),
+        *([_console(settings, ports)] if settings.console.enabled else []),
         *([_prefect(settings, ports)] if settings.prefect.enabled else []),
         *([_ours("worker", "flows.worker", settings, essential=False)] if settings.prefect.enabled else []),
         *([_mlflow(settings, ports)] if settings.mlflow.enabled else []),
@@ -83,6 +86,7 @@ def shared_environment(settings: Settings, ports: Ports) -> dict[str, str]:
         "RADLOOP_INFERENCE__PORT": str(ports.inference),
         "RADLOOP_PREFECT__PORT": str(ports.prefect),
         "RADLOOP_MLFLOW__PORT": str(ports.mlflow),
+        "RADLOOP_CONSOLE__PORT": str(ports.console),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -90,6 +94,10 @@ def shared_environment(settings: Settings, ports: Ports) -> dict[str, str]:
 def _ours(name: str, module: str, settings: Settings, *, port: int | None = None, essential: bool = True) -> Row:
     argv = (sys.executable, "-m", module, "--home", str(settings.home))
     return Row(name=name, argv=argv, port=port, essential=essential)
+
+
+def _console(settings: Settings, ports: Ports) -> Row:
+    return _ours("console", "serving.console", settings, port=ports.console, essential=False)
 
 
 def _gateways(settings: Settings, ports: Ports) -> list[Row]:

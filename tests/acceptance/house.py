@@ -26,6 +26,8 @@ port = 0
 port = 0
 [mlflow]
 port = 0
+[console]
+port = 0
 [completeness]
 settle_seconds = 0.5
 quiet_seconds = 3.0

@@ -33,6 +33,12 @@ class FakeInference:
     questions: list[dict[str, Any]] = field(default_factory=list)
     asked_at: list[float] = field(default_factory=list)
     """Monotonic time of each question."""
+    warmed: list[str] = field(default_factory=list)
+    """Digests that were to be made ready."""
+    outages: int = 0
+    """How often it was asked to make something ready, and could not."""
+    refuses: dict[str, str] = field(default_factory=dict)
+    """Digests that cannot be made ready, and the code that says why."""
 
 
 def png(seed: int) -> bytes:
@@ -47,10 +53,16 @@ def fake_inference(store: BlobStore, port: int = 0) -> Iterator[FakeInference]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/warm":
+                service.outages += service.status != 200
+                self._answer(_warmth(service, question) if service.status == 200 else b"{}")
+                return
             service.asked_at.append(time.monotonic())
             service.questions.append(question)
             time.sleep(service.delay)
-            body = _body(service, question) if service.status == 200 else b"{}"
+            self._answer(_body(service, question) if service.status == 200 else b"{}")
+
+        def _answer(self, body: bytes) -> None:
             self.send_response(service.status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -70,6 +82,13 @@ def fake_inference(store: BlobStore, port: int = 0) -> Iterator[FakeInference]:
         server.shutdown()
         server.server_close()
         thread.join(5.0)
+
+
+def _warmth(service: FakeInference, question: dict[str, Any]) -> bytes:
+    service.warmed += question["digests"]
+    refused = {digest: code for digest, code in service.refuses.items() if digest in question["digests"]}
+    ready = [digest for digest in question["digests"] if digest not in refused]
+    return json.dumps({"ready": ready, "refused": refused}).encode()
 
 
 def _body(service: FakeInference, question: dict[str, Any]) -> bytes:

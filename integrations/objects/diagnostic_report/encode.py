@@ -1,6 +1,8 @@
 """FHIR R4 DiagnosticReport, self-contained: what it refers to is inside it, or named by the hospital's own identifiers.
 
-One resource is one conditional create on one business identifier, so a resend can never leave half a report behind.
+One resource is one conditional create on one business identifier, so a resend can never leave half a report behind. The
+report before a reader has signed is ordinal 0, the final one ordinal 1, each with an identifier of its own: what was
+sent is never rewritten.
 """
 
 import base64
@@ -11,8 +13,9 @@ from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 from pydantic import ValidationError
 
 from integrations.objects import concepts, narrative
-from integrations.objects.context import AnswerContext
+from integrations.objects.context import AnswerContext, Signed
 from integrations.objects.diagnostic_report import codes
+from integrations.objects.diagnostic_report.statements import Statement, conclusion, lines, statements
 from integrations.objects.source import Image, Source, read_source
 from integrations.objects.values import plain
 from radloop.domain.enums import ObjectKind, ResultStatus
@@ -25,6 +28,9 @@ Element: TypeAlias = dict[str, object]
 DEVICE: Element = {"reference": "#device"}
 STUDY: Element = {"reference": "#study"}
 ITSELF: Element = {"reference": "#"}
+# What qualifies a finding that the model calls, and one that a reader states; the site is the bodySite.
+CALLED = (concepts.PRIORITY, concepts.SEVERITY, concepts.LATERALITY)
+READ = (concepts.SEVERITY, concepts.LATERALITY)
 
 
 class DiagnosticReportEncoder:
@@ -41,9 +47,11 @@ class DiagnosticReportEncoder:
         """
         report = _checked(_report(ctx, read_source(ctx)))
         data = report.model_dump_json().encode("utf-8")
-        return (
-            EncodedObject(kind=self.kind, ordinal=0, identifier=_name(ctx), media_type=codes.MEDIA_TYPE, data=data),
+        ordinal = 0 if ctx.signed is None else 1
+        made = EncodedObject(
+            kind=self.kind, ordinal=ordinal, identifier=_name(ctx), media_type=codes.MEDIA_TYPE, data=data
         )
+        return (made,)
 
     def validate(self, obj: EncodedObject, ctx: AnswerContext) -> None:
         """By fhir.resources, invariant dom-3, and the identifier.
@@ -82,31 +90,52 @@ def _unreferenced(resource: Element) -> set[str]:
 
 
 def _name(ctx: AnswerContext) -> str:
-    return f"{ctx.site.fhir_system}|{ctx.result.id}"
+    return f"{ctx.site.fhir_system}|{_value(ctx)}"
+
+
+def _value(ctx: AnswerContext) -> str:
+    return ctx.result.id if ctx.signed is None else f"{ctx.result.id}.final"
 
 
 def _report(ctx: AnswerContext, source: Source) -> Element:
-    findings = [_finding(ctx, source, n, f) for n, f in enumerate(ctx.result.findings, 1)]
+    stated = statements(ctx)
+    findings = [_finding(ctx, source, n, one) for n, one in enumerate(stated, 1)]
     resource: Element = {
         "resourceType": "DiagnosticReport",
         "meta": {"tag": [{"system": codes.QUALIFICATION, "code": ctx.result.model.qualification}]},
         "contained": [_study(ctx, source), _device(ctx), *findings, _provenance(ctx)],
-        "identifier": [{"system": ctx.site.fhir_system, "value": ctx.result.id}],
+        "identifier": [{"system": ctx.site.fhir_system, "value": _value(ctx)}],
         # Unverified: `preliminary` would mean verified early results (R4 DiagnosticReport.status).
-        "status": "partial",
+        "status": "partial" if ctx.signed is None else "final",
         "category": [{"coding": [{"system": codes.CATEGORY_SYSTEM, "code": "RAD", "display": "Radiology"}]}],
         "code": _concept(source.procedure or codes.REPORT),
         "subject": _subject(ctx, source),
-        "issued": ctx.result.created_at.isoformat(),
+        "issued": _issued(ctx),
+        "resultsInterpreter": [_reader(ctx, ctx.signed)] if ctx.signed else [],
         "result": [{"reference": f"#{finding['id']}"} for finding in findings],
         "imagingStudy": [STUDY],
-        "conclusion": narrative.conclusion(ctx),
-        "conclusionCode": [_concept(f.code) for f in ctx.result.findings if f.positive],
+        "conclusion": conclusion(ctx),
+        "conclusionCode": [_concept(one.finding.code) for one in stated if _concluded(ctx, one)],
         "presentedForm": [_form(ctx)],
         "basedOn": _based_on(ctx, source),
         "effectiveDateTime": _performed(source),
     }
     return _filled(resource)
+
+
+def _issued(ctx: AnswerContext) -> str:
+    return (ctx.signed.at if ctx.signed else ctx.result.created_at).isoformat()
+
+
+def _concluded(ctx: AnswerContext, one: Statement) -> bool:
+    """What is said to be there: by the model until a reader has signed, then by the reader alone."""
+    return one.finding.positive and (ctx.signed is None or one.verified)
+
+
+def _reader(ctx: AnswerContext, signed: Signed) -> Element:
+    """The reader by a number: we keep no practitioners, so there is no resource to point at."""
+    number = _filled({"system": ctx.site.practitioner_system, "value": plain(signed.reader_id)})
+    return _filled({"type": "Practitioner", "identifier": number, "display": plain(signed.reader)})
 
 
 def _filled(element: Element) -> Element:
@@ -200,36 +229,48 @@ def _device(ctx: AnswerContext) -> Element:
 
 
 def _provenance(ctx: AnswerContext) -> Element:
-    """Who made the report, and from what."""
-    assembler = {"system": codes.PARTICIPANT_SYSTEM, "code": "assembler", "display": "Assembler"}
+    """Who made the report, who stands for it, and from what it was made."""
+    agents = [_agent("assembler", "Assembler", DEVICE)]
+    entities: list[Element] = [{"role": "source", "what": STUDY}]
+    if ctx.signed is not None:
+        agents.append(_agent("verifier", "Verifier", _reader(ctx, ctx.signed)))
+        number = {"system": ctx.site.fhir_system, "value": ctx.result.id}
+        entities.append({"role": "revision", "what": {"type": "DiagnosticReport", "identifier": number}})
     return {
         "resourceType": "Provenance",
         "id": "provenance",
         "target": [ITSELF],
-        "recorded": ctx.result.created_at.isoformat(),
-        "agent": [{"type": {"coding": [assembler]}, "who": DEVICE}],
-        "entity": [{"role": "source", "what": STUDY}],
+        "recorded": _issued(ctx),
+        "agent": agents,
+        "entity": entities,
     }
 
 
-def _finding(ctx: AnswerContext, source: Source, number: int, finding: Finding) -> Element:
+def _agent(code: str, display: str, who: Element) -> Element:
+    role = {"system": codes.PARTICIPANT_SYSTEM, "code": code, "display": display}
+    return {"type": {"coding": [role]}, "who": who}
+
+
+def _finding(ctx: AnswerContext, source: Source, number: int, one: Statement) -> Element:
     """One target: the code asks, the value answers, so that a negative is never read as the finding itself."""
     imaging = {"system": codes.IMAGING_SYSTEM, "code": "imaging", "display": "Imaging"}
+    finding = one.finding
     return _filled(
         {
             "resourceType": "Observation",
             "id": f"finding-{number}",
-            "status": "preliminary",
+            "status": one.status,
             "category": [{"coding": [imaging]}],
             "code": _concept(finding.code),
             "subject": _subject(ctx, source),
-            "issued": ctx.result.created_at.isoformat(),
+            "issued": _issued(ctx),
+            "performer": [_reader(ctx, ctx.signed)] if ctx.signed and one.verified else [],
             "valueCodeableConcept": _concept(codes.POSITIVE if finding.positive else codes.NEGATIVE),
             "interpretation": [_interpretation(finding)],
             "bodySite": _concept(finding.location) if finding.location else {},
-            "device": DEVICE,
+            "device": {} if one.by_reader else DEVICE,
             "derivedFrom": [STUDY],
-            "component": _components(finding),
+            "component": _components(one),
         }
     )
 
@@ -239,16 +280,17 @@ def _interpretation(finding: Finding) -> Element:
     return {"coding": [{"system": codes.INTERPRETATION_SYSTEM, "code": code, "display": display}]}
 
 
-def _components(finding: Finding) -> list[Element]:
-    """Probability and threshold as numbers, then what qualifies the finding."""
+def _components(one: Statement) -> list[Element]:
+    """The model's numbers, where it is the model that speaks, then what qualifies the finding."""
+    finding = one.finding
     numbers = ((concepts.PROBABILITY, finding.probability), (concepts.THRESHOLD, finding.threshold))
-    sides = [(name, value) for name, value in concepts.places(finding) if name is concepts.LATERALITY]
     measured: list[Element] = [{"code": _concept(name), "valueQuantity": _quantity(value)} for name, value in numbers]
     coded: list[Element] = [
         {"code": _concept(name), "valueCodeableConcept": _concept(value)}
-        for name, value in (*concepts.qualifiers(finding), *sides)
+        for name, value in (*concepts.qualifiers(finding), *concepts.places(finding))
+        if name in (READ if one.by_reader else CALLED)
     ]
-    return measured + coded
+    return coded if one.by_reader else measured + coded
 
 
 def _quantity(value: float) -> Element:
@@ -257,11 +299,12 @@ def _quantity(value: float) -> Element:
 
 def _form(ctx: AnswerContext) -> Element:
     """The report for people, as plain text."""
-    text = "\n".join(narrative.lines(ctx))
+    text = "\n".join(lines(ctx))
+    heading = narrative.NOT_A_DIAGNOSIS if ctx.signed is None else "Final report"
     return {
         "contentType": "text/plain; charset=utf-8",
         "language": "en",
         "data": base64.b64encode(text.encode("utf-8")).decode("ascii"),
-        "title": plain(f"{narrative.NOT_A_DIAGNOSIS}: {ctx.title}"),
-        "creation": ctx.result.created_at.isoformat(),
+        "title": plain(f"{heading}: {ctx.title}"),
+        "creation": _issued(ctx),
     }

@@ -2,12 +2,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from radloop.domain.enums import ActorKind, Standing, Urgency
-from radloop.domain.errors import NotFound, Unavailable
-from radloop.domain.records import Acquisition, Blob, Code, ModelVersion, Order
-from radloop.ledger import Ledger, acquisitions, actors, instances, models, orders, quarantine, studies
+from radloop.domain.enums import ActorKind, Urgency
+from radloop.domain.errors import Unavailable
+from radloop.domain.records import Acquisition, Blob, Code, Order
+from radloop.ledger import Ledger, acquisitions, actors, instances, orders, quarantine, studies
 from radloop.ledger.tables import metadata
-from tests.radloop.ledger.rows import MODEL, arrival
+from tests.radloop.ledger.rows import arrival
 
 ORDER = Order(
     accession_number="A1",
@@ -18,24 +18,6 @@ ORDER = Order(
     priority=Urgency.URGENT,
     procedure=Code("36643-5", "LN", "XR Chest 2 Views"),
 )
-
-
-def challenger(digest: str, version: str) -> ModelVersion:
-    return ModelVersion(
-        name="cxr", version=version, digest=digest, standing=Standing.CHALLENGER, qualification=MODEL.qualification
-    )
-
-
-def test_promotion_is_compare_and_set_and_keeps_the_previous_champion(ledger: Ledger) -> None:
-    with ledger.write() as conn:
-        assert models.register(conn, MODEL)
-        assert not models.register(conn, MODEL)
-        models.register(conn, challenger("e" * 64, "2"))
-        with pytest.raises(NotFound):
-            models.promote(conn, "e" * 64, expected=None)
-        models.promote(conn, "e" * 64, expected=MODEL.digest)
-        assert models.champion(conn, "cxr").digest == "e" * 64
-        assert {m.digest[0]: m.standing for m in models.known(conn)} == {"d": "PREVIOUS", "e": "CHAMPION"}
 
 
 def test_a_token_is_kept_as_its_digest_and_ends_with_the_next_one(ledger: Ledger) -> None:

@@ -5,8 +5,8 @@ import pytest
 from radloop.settings import Settings, load_settings
 from serving.supervisor.table import Ports, choose_ports, rows, shared_environment
 
-PORTS = Ports(dicom=1, hl7=2, inference=3, prefect=4, mlflow=5)
-OFF = "[prefect]\nenabled = false\n[mlflow]\nenabled = false\n"
+PORTS = Ports(dicom=1, hl7=2, inference=3, prefect=4, mlflow=5, console=6)
+OFF = "[prefect]\nenabled = false\n[mlflow]\nenabled = false\n[console]\nenabled = false\n"
 
 
 def settings_of(home: Path, text: str = "") -> Settings:
@@ -17,7 +17,7 @@ def settings_of(home: Path, text: str = "") -> Settings:
 def test_without_a_gateway_runner_or_inference_nothing_is_answered_and_the_rest_may_be_away(tmp_path: Path) -> None:
     table = rows(settings_of(tmp_path), PORTS)
     assert {row.name for row in table if row.essential} == {"gateway", "gateway-2", "runner", "inference"}
-    assert {row.name for row in table if not row.essential} == {"prefect", "mlflow", "worker"}
+    assert {row.name for row in table if not row.essential} == {"prefect", "mlflow", "worker", "console"}
 
 
 def test_gateways_share_a_port_and_only_the_first_takes_hl7(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_every_process_learns_the_ports_that_were_chosen(tmp_path: Path, monkeyp
         monkeypatch.setenv(name, value)
     seen = load_settings(tmp_path)
     assert (seen.gateway.dicom_port, seen.gateway.hl7_port, seen.inference.port) == (1, 2, 3)
-    assert (seen.prefect.port, seen.mlflow.port) == (4, 5)
+    assert (seen.prefect.port, seen.mlflow.port, seen.console.port) == (4, 5, 6)
 
 
 def test_servers_of_others_listen_on_loopback_and_tell_nobody(tmp_path: Path) -> None:

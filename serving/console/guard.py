@@ -1,0 +1,122 @@
+"""What stands before every path: limits, a deadline, headers, and no word about what broke inside."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from radloop.domain.errors import RadloopError, TooLarge
+from serving.console.refusals import Failed, PastDeadline, refusal
+
+log = structlog.get_logger(__name__)
+
+LARGEST_BODY: Final = 64 * 1024
+LARGEST_HEADERS: Final = 64 * 1024
+"""The server enforces it: uvicorn's `h11_max_incomplete_event_size`."""
+DEADLINE_SECONDS: Final = 30.0
+
+
+class Guard:
+    """ASGI around the application. A request past the deadline is answered; what it began ends by itself, unheard."""
+
+    def __init__(self, app: ASGIApp, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        self._app = app
+        self._deadline_seconds = deadline_seconds
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        wire = Wire(send)
+        work = asyncio.create_task(self._answer(scope, receive, wire))
+        done, _ = await asyncio.wait({work}, timeout=self._deadline_seconds)
+        if not done:
+            self._let_go(work)
+            await wire.refuse(scope, receive, PastDeadline("the answer did not come in time"))
+        elif error := work.exception():
+            # By its kind alone: its words may quote what was sent.
+            log.error("request failed", error=type(error).__name__)
+            await wire.refuse(scope, receive, Failed("something went wrong"))
+
+    def _let_go(self, work: "asyncio.Task[None]") -> None:
+        self._late.add(work)
+        work.add_done_callback(self._ended)
+        work.cancel()
+
+    def _ended(self, work: "asyncio.Task[None]") -> None:
+        self._late.discard(work)
+        if not work.cancelled() and (error := work.exception()) is not None:
+            log.error("late request failed", error=type(error).__name__)
+
+    async def _answer(self, scope: Scope, receive: Receive, wire: "Wire") -> None:
+        try:
+            body = await _whole_body(scope, receive)
+        except TooLarge as error:
+            await wire.refuse(scope, receive, error)
+            return
+        await self._app(scope, _Replay(body, receive), wire.send)
+
+
+@dataclass(slots=True)
+class Wire:
+    """The way back: the first response counts, nothing follows it, and every one carries our headers."""
+
+    _send: Send
+    _begun: bool = False
+    _shut: bool = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on, unless the request was answered otherwise."""
+        if self._shut:
+            return
+        if message["type"] == "http.response.start":
+            self._begun = True
+            headers = MutableHeaders(raw=message["headers"])
+            headers["Cache-Control"] = "no-store"
+            headers["X-Content-Type-Options"] = "nosniff"
+        await self._send(message)
+
+    async def refuse(self, scope: Scope, receive: Receive, error: RadloopError) -> None:
+        """Answer with an error, if nothing was answered yet."""
+        if not self._begun:
+            await refusal(error)(scope, receive, self.send)
+        self._shut = True
+
+
+@dataclass(slots=True)
+class _Replay:
+    """A body that was read already; then whatever comes (a disconnect)."""
+
+    _body: bytes
+    _receive: Receive
+    _given: bool = field(default=False)
+
+    async def __call__(self) -> Message:
+        if self._given:
+            return await self._receive()
+        self._given = True
+        return {"type": "http.request", "body": self._body, "more_body": False}
+
+
+async def _whole_body(scope: Scope, receive: Receive) -> bytes:
+    """The body, at most LARGEST_BODY bytes.
+
+    Raises:
+        TooLarge: it says that it is larger, or turns out to be.
+    """
+    stated = Headers(scope=scope).get("content-length", "0")
+    if stated.isascii() and stated.isdigit() and int(stated[:20]) > LARGEST_BODY:
+        raise TooLarge(f"the body is larger than {LARGEST_BODY} bytes")
+    body = b""
+    while (message := await receive())["type"] == "http.request":
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY:
+            raise TooLarge(f"the body is larger than {LARGEST_BODY} bytes")
+        if not message.get("more_body", False):
+            break
+    return body

@@ -1,0 +1,128 @@
+"""What an error is over HTTP: a status by what the caller can do about it, and JSON without patient data."""
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from radloop.domain.errors import (
+    DuplicateConflict,
+    NotFound,
+    RadloopError,
+    Rejected,
+    StorageFull,
+    TooLarge,
+    Transient,
+    Unavailable,
+)
+
+
+class Unauthenticated(Rejected):
+    """No token, or nobody's."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(Rejected):
+    """The owner of the token may not do this."""
+
+    code = "forbidden"
+
+
+class Malformed(Rejected):
+    """The request is not what this path takes."""
+
+    code = "malformed"
+
+
+class MethodNotAllowed(Rejected):
+    """The path is there, the method is not."""
+
+    code = "method-not-allowed"
+
+
+class PastDeadline(Unavailable):
+    """The answer did not come in time; the same request again is safe."""
+
+    code = "deadline"
+
+
+class Failed(RadloopError):
+    """Something that we did not foresee; the log names its kind."""
+
+    code = "error"
+
+
+# The first row that fits decides.
+STATUSES: Final[tuple[tuple[type[RadloopError], HTTPStatus], ...]] = (
+    (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (MethodNotAllowed, HTTPStatus.METHOD_NOT_ALLOWED),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (DuplicateConflict, HTTPStatus.CONFLICT),
+    (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (Rejected, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (PastDeadline, HTTPStatus.GATEWAY_TIMEOUT),
+    (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
+    (Transient, HTTPStatus.SERVICE_UNAVAILABLE),
+    (RadloopError, HTTPStatus.INTERNAL_SERVER_ERROR),
+)
+RETRY_SECONDS: Final = 2.0
+
+
+def refusal(error: RadloopError) -> JSONResponse:
+    """The response for an error of ours."""
+    status = next(status for kind, status in STATUSES if isinstance(error, kind))
+    return JSONResponse({"code": error.code, "error": str(error)}, status_code=status, headers=_headers(error))
+
+
+def _headers(error: RadloopError) -> Mapping[str, str]:
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": "Bearer"}  # RFC 6750 section 3
+    if isinstance(error, Transient):
+        wait = error.retry_after if isinstance(error, Unavailable) and error.retry_after else RETRY_SECONDS
+        return {"Retry-After": str(math.ceil(wait))}
+    return {}
+
+
+async def answer_ours(_request: Request, error: Exception) -> JSONResponse:
+    """For `RadloopError`, and in one sentence for what nobody foresaw."""
+    return refusal(error if isinstance(error, RadloopError) else Failed("something went wrong"))
+
+
+async def answer_malformed(_request: Request, error: Exception) -> JSONResponse:
+    """For `RequestValidationError`: where and which rule; never the value, it may be the patient's."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    if any(problem["loc"][:1] == ("path",) for problem in problems):
+        return refusal(NotFound("there is nothing under this address"))
+    words = [f"{'.'.join(map(str, _place(problem['loc'])))}: {problem['type']}" for problem in problems[:8]]
+    return refusal(Malformed("; ".join(words) or "the request cannot be read"))
+
+
+def _place(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Where, by our own names: a key that we do not know is the sender's text."""
+    return tuple(part for part in location if not isinstance(part, str) or part in KNOWN)
+
+
+KNOWN: Final = frozenset(
+    (
+        *("body", "header", "idempotency-key", "authorization", "finding", "kind", "id", "reader", "at", "awareness"),
+        *("text", "code", "severity", "laterality", "value", "scheme", "meaning", "conclusion"),
+    )
+)
+
+
+async def answer_http(_request: Request, error: Exception) -> JSONResponse:
+    """For what the framework says by itself: no such path, no such method."""
+    status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
+    by_status: Mapping[int, RadloopError] = {
+        HTTPStatus.NOT_FOUND: NotFound("there is nothing under this address"),
+        HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed("this address does not take this method"),
+        HTTPStatus.BAD_REQUEST: Malformed("the request cannot be read"),
+    }
+    return refusal(by_status.get(status, Failed("something went wrong")))

@@ -1,0 +1,82 @@
+"""One process: the socket, the application behind it, and the word that it is ready."""
+
+import asyncio
+import signal
+import socket
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from flows.house import open_house
+from radloop.process import announce
+from radloop.settings import Settings
+from serving.console.app import build
+from serving.console.guard import LARGEST_HEADERS
+
+STOP_SECONDS: Final = 5
+MOST_CONNECTIONS: Final = 256
+"""Open at once; further ones are answered 503."""
+KEEP_ALIVE_SECONDS: Final = 15
+NAME: Final = "console"
+
+
+def serve(settings: Settings, sock: socket.socket) -> None:
+    """Answer until SIGTERM or SIGINT.
+
+    Raises:
+        IntegrityError, NotFound: the keys are missing or damaged.
+    """
+    house = open_house(settings)
+    server = _Server(configuration(build(house)), settings.home)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, partial(_end, server))
+    server.run(sockets=[sock])
+    asyncio.run(house.http.aclose())
+    house.ledger.close()
+
+
+def _end(server: uvicorn.Server, _number: int, _frame: FrameType | None) -> None:
+    """End at once before the server runs; what it has caught itself it raises once more after its end."""
+    if not server.should_exit:
+        raise SystemExit(0)
+
+
+def configuration(app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn serves it: limits on heads and connections, no log of its own, no trust in proxies."""
+    return uvicorn.Config(
+        app,
+        http="h11",
+        h11_max_incomplete_event_size=LARGEST_HEADERS,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Says that it is ready once it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, home: Path) -> None:
+        super().__init__(config)
+        self._home = home
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then announce the port."""
+        await super().startup(sockets)
+        if self.started and sockets:
+            announce(self._home, NAME, _port(sockets[0]))
+
+
+def _port(sock: socket.socket) -> int:
+    name: Any = sock.getsockname()
+    return int(name[1])

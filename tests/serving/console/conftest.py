@@ -1,0 +1,86 @@
+"""A console on a real socket, over a home with an answered study and people with tokens."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from flows.house import House
+from radloop.domain.enums import Standing
+from radloop.domain.records import Result
+from radloop.ledger import actors, results
+from serving.console.app import build
+from serving.console.listening import listening_socket
+from serving.console.server import configuration
+from tests.flows import cards, place
+from tests.flows.readings import OTHER, READER, answered, introduce
+from tests.radloop.ledger import rows
+
+
+@dataclass(frozen=True)
+class Console:
+    """A running console, what it serves, and the tokens of those who may ask."""
+
+    house: House
+    http: httpx.Client
+    port: int
+    result: Result
+    shadow: Result
+    tokens: dict[str, str]
+
+    def as_actor(self, name: str = READER) -> dict[str, str]:
+        """The header of a request in the name of an actor."""
+        return {"Authorization": f"Bearer {self.tokens[name]}"}
+
+
+@contextmanager
+def listening(house: House, deadline_seconds: float = 30.0) -> Iterator[int]:
+    """The port of a console of this house, in a thread of this process."""
+    sock = listening_socket("127.0.0.1", 0)
+    server = uvicorn.Server(configuration(build(house, deadline_seconds)))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])), daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.01)
+    assert server.started
+    try:
+        yield int(sock.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        sock.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    opened = place.make_home(tmp_path / "home")
+    yield opened
+    asyncio.run(opened.http.aclose())
+    opened.ledger.close()
+
+
+@pytest.fixture
+def console(house: House) -> Iterator[Console]:
+    introduce(house.ledger)
+    result = answered(house)
+    shadow = rows.result(result.version_id, model=cards.version(digest="e" * 64, standing=Standing.SHADOW))
+    with house.ledger.write() as conn:
+        results.add(conn, shadow)
+        known = {actor.name: actor for actor in actors.known(conn)}
+        tokens = {name: actors.issue_token(conn, known[name]) for name in (READER, OTHER, "ris-robot")}
+    with listening(house) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+        yield Console(house, http, port, result, shadow, tokens)
+
+
+def connect(port: int) -> socket.socket:
+    """A bare connection, for what no client would send."""
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
