@@ -56,7 +56,7 @@ def to_pdf(document: Document) -> bytes:
     return bytes(pdf.output())
 
 
-class _Sheet(FPDF):
+class _Sheet(FPDF):  # type: ignore[misc]  # fpdf2 ships no types
     """A4 pages with a number at the foot. Of FPDF's Markdown only bold is left: names hold underscores and dashes."""
 
     MARKDOWN_MARKERS = (FPDF.MARKDOWN_BOLD_MARKER,) * 4  # as many as FPDF names
@@ -74,7 +74,7 @@ class _Sheet(FPDF):
 def _fits(pdf: FPDF, heading: Heading, following: Block | None) -> bool:
     """Whether a heading and the beginning of what it stands over fit the page: no heading is alone at its foot."""
     beginning = _height(pdf, following) if isinstance(following, Figure) else 3 * LEADING
-    return pdf.get_y() + 3 * HEADINGS[min(3, heading.level)] + beginning <= pdf.page_break_trigger
+    return bool(pdf.get_y() + 3 * HEADINGS[min(3, heading.level)] + beginning <= pdf.page_break_trigger)
 
 
 def _heading(pdf: FPDF, block: Heading) -> None:

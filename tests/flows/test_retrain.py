@@ -1,4 +1,4 @@
-"""The flow `retrain`: a cohort of phantoms becomes a signed challenger; cut short, it goes on; done, it is not done again."""
+"""The flow `retrain`: a cohort of phantoms becomes a signed challenger; cut short, it goes on; done, it is done."""
 
 import json
 import os

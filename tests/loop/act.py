@@ -37,8 +37,9 @@ class Act:
         cohort = self.stage.json("cohort", "show", run["cohort_id"])
         self.story.tell(
             f"`radloop retrain` made version {made['version']} ({made['standing']}) in "
-            f"{time.monotonic() - begun:.0f} s: run `{run['id']}`, MLflow run `{run['mlflow_run'] or 'not mirrored yet'}`, "
-            f"cohort digest `{cohort['digest'][:16]}`, commit `{run['commit'][:12]}`, {run['device']}, {run['threads']} threads, {run['processes']} process(es)."
+            f"{time.monotonic() - begun:.0f} s: run `{run['id']}`, "
+            f"MLflow run `{run['mlflow_run'] or 'not mirrored yet'}`, cohort digest `{cohort['digest'][:16]}`, "
+            f"commit `{run['commit'][:12]}`, {run['device']}, {run['threads']} threads, {run['processes']} process(es)."
         )
         return made
 

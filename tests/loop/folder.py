@@ -1,4 +1,4 @@
-"""A folder of labelled real images: the champion reads them, the labels speak as readers, it retrains, the gates decide.
+"""A folder of labelled real images: the champion reads them, labels speak as readers, it retrains, gates decide.
 
 Nothing is bent to get to a promotion: with a few dozen test images the gates of the plan cannot decide, and say so.
 """
@@ -37,8 +37,8 @@ def tell(data: Path, out: Path) -> None:
     story = Story(f"The learning loop on {data.name}", f"make loop DATA=.../{data.name}")
     story.tell(
         f"{len(images)} real, public images, {sum(one.there for one in images)} of them with the finding. The shipped "
-        "champion of this model was trained on images of the same set: whatever it says of them flatters it, and no accuracy of "
-        "this page is a claim. What is shown is that the loop closes on real images, and that the gates of the change "
+        "champion of this model was trained on images of the same set: whatever it says of them flatters it, and no "
+        "accuracy of this page is a claim. What is shown is that the loop closes on real images, and that the gates of the change "
         "plan, whose margins are untouched, decide only what they can."
     )
     with stage(bare=False) as opened:

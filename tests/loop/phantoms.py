@@ -1,4 +1,4 @@
-"""Phantom sites: a first model of site A meets site B, is overridden, learns, passes its gates, and is taken back later.
+"""Phantom sites: a first model of site A meets site B, is overridden, learns, passes, and is taken back later.
 
 Simulated patients, simulated readers: what is shown is that the loop closes, not that a model is good for anyone.
 """
@@ -31,8 +31,8 @@ def tell(out: Path) -> None:
     story = Story("The learning loop on phantom sites", "make loop")
     story.tell(
         "Simulated hospitals and simulated readers: no patient, and no claim about any model. What is shown is that "
-        "every step of the loop runs, with real processes: studies come by C-STORE, verdicts by REST, DICOM SR, HL7 and "
-        "the command line, and nothing below was typed in by hand. The sites are in `models/phantoms/sites.py`."
+        "every step of the loop runs, with real processes: studies come by C-STORE, verdicts by REST, DICOM SR, HL7 "
+        "and the command line, and nothing below was typed in by hand. The sites are in `models/phantoms/sites.py`."
     )
     with stage(bare=True) as opened:
         Phantoms(opened, story).play()
