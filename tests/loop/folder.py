@@ -38,8 +38,8 @@ def tell(data: Path, out: Path) -> None:
     story.tell(
         f"{len(images)} real, public images, {sum(one.there for one in images)} of them with the finding. The shipped "
         "champion of this model was trained on images of the same set: whatever it says of them flatters it, and no "
-        "accuracy of this page is a claim. What is shown is that the loop closes on real images, and that the gates of the change "
-        "plan, whose margins are untouched, decide only what they can."
+        "accuracy of this page is a claim. What is shown is that the loop closes on real images, and that the gates of "
+        "the change plan, whose margins are untouched, decide only what they can."
     )
     with stage(bare=False) as opened:
         Folder(opened, story, model, images, data).play()
