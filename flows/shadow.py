@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from flows import triage
 from flows.house import House
+from flows.inference import AWAY
 from radloop.domain.enums import Standing
 from radloop.domain.errors import RadloopError
 from radloop.domain.ids import utc_now
@@ -122,7 +123,8 @@ async def answer_silently(house: House, study: StudyVersion, version: ModelVersi
         raise outcome
     said = str(outcome) if isinstance(outcome, RadloopError) else type(outcome).__name__
     log.warning("silent attempt failed", version=study.id, digest=version.digest, error=said)
-    await asyncio.to_thread(_note, house, study, version, said)
+    if not said.startswith(AWAY):  # an outage is no try: the study stays due
+        await asyncio.to_thread(_note, house, study, version, said)
     return False
 
 

@@ -38,6 +38,7 @@ KEPT_IMAGES: Final = 4
 """A study of up to this many images keeps its pixels until its pictures are made; a larger one decodes those again."""
 HUNG: Final = 2.0
 """A forward pass that takes this many deadlines will never end."""
+FOREVER: Final = 2**53
 EXIT_HUNG: Final = 70  # sysexits.h, EX_SOFTWARE
 BUILD: Final = f"radloop {radloop.__version__}, torch {torch.__version__}"
 
@@ -75,6 +76,9 @@ def build(bench: Bench) -> Any:
         # Ours comes first and says more; this one is for what we did not think of.
         traffic={"timeout": HUNG * settings.deadline_seconds + 10},
         logging={"access": {"enabled": False}},
+        # Its client to itself takes a fresh session every hundred requests or five minutes, and closes the old one
+        # under whatever is still on its way there: those fail with 500. A session in this process does not age.
+        runner_connection={"max_requests": FOREVER, "max_age": float(FOREVER)},
     )(type("Inference", (_Endpoints,), members))
     service.add_asgi_middleware(JsonOnly)
     return service

@@ -219,3 +219,16 @@ def test_nothing_compares_as_nothing() -> None:
     assert isinstance(everything, Comparison)
     assert (everything.studies, everything.difference, everything.disagreements) == (0, None, ())
     assert (everything.agreement.low, everything.agreement.high) == (0.0, 1.0)
+
+
+def test_an_outage_of_inference_is_no_try_of_the_shadow(house: House, inference: FakeInference) -> None:
+    shadow_next(house)
+    place.arrive(house, place.chest_study(1))
+    read_all(house)
+    said = house.settings.home / "run" / "inference.json"
+    kept = said.read_text()
+    said.unlink()
+    for _ in range(4):
+        assert answer_due(house) == 0
+    said.write_text(kept)
+    assert answer_due(house) == 1

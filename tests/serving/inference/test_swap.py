@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -34,6 +35,7 @@ from tests.serving.inference.bundle import write_tiny
 from tests.serving.inference.house import ModelServer, install_tiny, make_home, model_server, start, stop, wait_ready
 
 ASKERS = 4
+MANY = 420
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +131,15 @@ def test_under_load_no_request_fails_and_answers_go_over_to_the_new_version_exac
         turns = [(a, b) for a, b in pairwise(asker.answered) if a != b]
         assert turns == [(site.champion.digest, made.digest), (made.digest, site.champion.digest)]
     assert max(max(asker.seconds) for asker in askers) < 5.0
+
+
+@pytest.mark.timeout(300)
+def test_hundreds_of_requests_side_by_side_are_all_answered(server: ModelServer) -> None:
+    """BentoML's client to itself would close its session every hundred requests, under those still on their way."""
+    reference = server.keep(chest(1, opacity=True, rows=64))
+    with ThreadPoolExecutor(2 * ASKERS) as threads:
+        said = list(threads.map(lambda _: server.post(reference).status_code, range(MANY)))
+    assert said == [200] * MANY
 
 
 @pytest.mark.timeout(300)
