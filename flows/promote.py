@@ -21,7 +21,7 @@ from models.change_plan import ChangePlan, read_plan
 from models.evaluation import conditions, measuring, scope
 from models.evaluation.panel import Contest, judge, overall
 from models.evaluation.spending import alpha_of
-from models.evaluation.trial import Scores, Trial
+from models.evaluation.trial import Trial
 from models.runtime import LoadedModel, load
 from models.training.arrays import Arrays
 from radloop import audit
@@ -235,15 +235,14 @@ def _trial(plan: ChangePlan, test: BlindedSet, arrays: Arrays, alpha: float) -> 
 
 
 def _contest(plan: ChangePlan, rivals: Rivals, test: BlindedSet, bench: Bench, arrays: Arrays) -> Contest:
-    def scores(version: ModelVersion | None) -> Scores | None:
-        return measuring.score(bench.models[version.digest], arrays.small, test.target) if version else None
-
+    # By digest: where the champion is the original, it reads the set once.
+    scores = {digest: measuring.score(model, arrays.small, test.target) for digest, model in bench.models.items()}
     challenger = bench.models[rivals.challenger.digest]
     champion = bench.models[rivals.champion.digest] if rivals.champion else None
     return Contest(
-        challenger=measuring.score(challenger, arrays.small, test.target),
-        champion=scores(rivals.champion),
-        original=scores(rivals.original),
+        challenger=scores[rivals.challenger.digest],
+        champion=scores[rivals.champion.digest] if rivals.champion else None,
+        original=scores[rivals.original.digest] if rivals.original else None,
         timings=measuring.timings(challenger, champion, arrays.small[: plan.gates.latency.images]),
     )
 

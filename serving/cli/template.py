@@ -10,7 +10,7 @@ from typing import Any, Final, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from radloop.settings import Condition, Escalation, Peer, Route, Schedule, Settings
+from radloop.settings import Condition, Escalation, Peer, Phrase, Reader, Route, Schedule, Settings
 
 ACTIVE: Final = {
     "gateway": ("ae_title", "host", "dicom_port", "hl7_port"),
@@ -23,6 +23,8 @@ EXAMPLES: Final[dict[str, str]] = {
     "tls": '{ certificate = "/etc/radloop/cert.pem", key = "/etc/radloop/key.pem" }',
     "path": '"/srv/radloop/store"',
     "keys": '"/srv/radloop/keys"',
+    "folder": '"/srv/radloop/training"',
+    "pictures_days": "365",
 }
 
 # Tables that a site names itself: they cannot be generated from defaults.
@@ -71,6 +73,20 @@ when = {{ modality = ["MR"], body_part = ["BRAIN", "HEAD", ""] }}
 #escalate_at = 0.85
 #urgency = "URGENT"
 
+# ---- Readers: radiologists as reports name them: [readers.NAME], the name of their actor ------------------------------
+{reader}
+#[readers.curie]
+#ids = ["R17"]
+#names = ["CURIE^MARIE"]
+
+# ---- Phrases: how this site's reports say that a finding is there, or is not, where no code says so ------------------
+{phrase}
+#[[phrases]]
+#model = "cxr_pneumonia"
+#finding = "pneumonia"
+#present = ['\\bpneumonia\\b']
+#absent = ['\\bno (sign of )?pneumonia\\b']
+
 # ---- Schedules: flows that run by the clock: [schedules.NAME] -------------------------------------------------------
 {schedule}
 # the data checks over the last day's images, every hour
@@ -99,6 +115,8 @@ def render() -> str:
         peer="\n".join(_explained(Peer)),
         condition="\n".join(_explained(Condition)),
         escalation="\n".join(_explained(Escalation)),
+        reader="\n".join(_explained(Reader)),
+        phrase="\n".join(_explained(Phrase)),
         schedule="\n".join(_explained(Schedule)),
     )
     return f"{HEAD}\n{sections}{named}"
@@ -118,6 +136,8 @@ def named_sections() -> tuple[tuple[str, type[BaseModel]], ...]:
         ("[routes]", Route),
         ("routes.when", Condition),
         ("escalation.MODEL.FINDING", Escalation),
+        ("readers.NAME", Reader),
+        ("[phrases]", Phrase),
         ("schedules.NAME", Schedule),
     )
 
