@@ -73,7 +73,7 @@ when = {{ modality = ["MR"], body_part = ["BRAIN", "HEAD", ""] }}
 #escalate_at = 0.85
 #urgency = "URGENT"
 
-# ---- Readers: radiologists as reports name them: [readers.NAME], the name of their actor ------------------------------
+# ---- Readers: radiologists as reports name them: [readers.NAME], the name of their actor ----------------------------
 {reader}
 #[readers.curie]
 #ids = ["R17"]
