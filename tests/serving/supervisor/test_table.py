@@ -16,7 +16,7 @@ def settings_of(home: Path, text: str = "") -> Settings:
 
 def test_without_a_gateway_runner_or_inference_nothing_is_answered_and_the_rest_may_be_away(tmp_path: Path) -> None:
     table = rows(settings_of(tmp_path), PORTS)
-    assert {row.name for row in table if row.essential} == {"gateway", "gateway-2", "runner", "inference"}
+    assert {row.name for row in table if row.essential} == {"gateway", "runner", "inference"}
     assert {row.name for row in table if not row.essential} == {"prefect", "mlflow", "worker", "console"}
 
 
@@ -30,7 +30,7 @@ def test_gateways_share_a_port_and_only_the_first_takes_hl7(tmp_path: Path) -> N
 
 def test_what_the_settings_switch_off_is_not_started(tmp_path: Path) -> None:
     names = {row.name for row in rows(settings_of(tmp_path, OFF), PORTS)}
-    assert names == {"gateway", "gateway-2", "runner", "inference"}
+    assert names == {"gateway", "runner", "inference"}
 
 
 def test_ports_are_those_of_the_settings_and_zero_takes_a_free_one(tmp_path: Path) -> None:
