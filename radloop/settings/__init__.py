@@ -198,7 +198,9 @@ def load_settings(home: Path) -> Settings:
     if "home" in table:
         raise SettingsError(f"{path}, line {_line_of(text, ('home',))}: home: is given by --home or RADLOOP_HOME")
     try:
-        return Settings(**{**table, "home": home.absolute()})
+        found = Settings(**{**table, "home": home.absolute()})
+        # RADLOOP_HOME is a variable like any other to pydantic, and would beat the folder that was asked for.
+        return found.model_copy(update={"home": home.absolute()})
     except ValidationError as error:
         raise SettingsError(_explain(path, text, error)) from None
 

@@ -48,6 +48,11 @@ def test_a_variable_beats_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (settings.gateway.dicom_port, settings.gateway.ae_title) == (104, "RADLOOP")
 
 
+def test_the_home_that_is_asked_for_beats_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RADLOOP_HOME", str(tmp_path / "other"))
+    assert load_settings(write(tmp_path, GOOD)).home == tmp_path
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
