@@ -20,6 +20,7 @@ locals {
     inference = { port = var.ports.inference }
     prefect   = { port = var.ports.prefect }
     mlflow    = { port = var.ports.mlflow }
+    console   = { port = var.ports.console }
   }
 
   tables = merge(local.fixed, { for name, peer in var.peers : "peers.${name}" => peer })

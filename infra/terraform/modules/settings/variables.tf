@@ -54,6 +54,7 @@ variable "ports" {
     inference = number
     prefect   = number
     mlflow    = number
+    console   = number
   })
 }
 

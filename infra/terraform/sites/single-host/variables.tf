@@ -170,6 +170,7 @@ variable "ports" {
     inference = optional(number, 3611)
     prefect   = optional(number, 4200)
     mlflow    = optional(number, 5000)
+    console   = optional(number, 8480)
   })
   default = {}
 
