@@ -6,7 +6,7 @@ determinism are MONAI's.
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,6 +69,8 @@ class Pupil:
         # torch documents this form of `to`, its types lack it.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network)
+        # The tensors of both stay the same ones for good: `load_state_dict` copies into them.
+        self._pairs = list(zip(self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True))
         self._lesson = lesson.on(team.device)
         self._balance = lesson.balance
         self._course = course
@@ -87,7 +89,7 @@ class Pupil:
             done = number * batches + step
             _set_rate(self._optimiser, plan, done / (plan.epochs * batches))
             total += self._learn(chosen, draws.views)
-            _average(self.averaged, self.network, min(plan.average, (1 + done) / (10 + done)))
+            _average(self._pairs, min(plan.average, (1 + done) / (10 + done)))
         for network in (self.network, self.averaged):
             self._team.average_statistics(network)
         return float(total / batches)
@@ -165,10 +167,10 @@ def _set_rate(optimiser: torch.optim.Optimizer, plan: Schedule, progress: float)
         group["lr"] = rate
 
 
-def _average(averaged: nn.Module, network: nn.Module, keep: float) -> None:
-    """Move the exponential average of weights and statistics a step towards the network."""
+def _average(pairs: Sequence[tuple[Tensor, Tensor]], keep: float) -> None:
+    """Move the exponential average of weights and statistics a step towards the network's."""
     with torch.no_grad():
-        for mean, now in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+        for mean, now in pairs:
             mean.lerp_(now, 1 - keep) if mean.is_floating_point() else mean.copy_(now)
 
 

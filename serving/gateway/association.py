@@ -178,6 +178,7 @@ class _UpperLayer(DULServiceProvider):  # type: ignore[misc]
         pdu = memoryview(self._room)[: PDU_HEADER.size + length]
         pdu[: PDU_HEADER.size] = self._header
         self._connection.wire.fill(pdu[PDU_HEADER.size :], until)
+        self._connection.speaks = True
         return kind, pdu
 
     def _take(self, kind: int, pdu: memoryview) -> None:

@@ -42,6 +42,8 @@ class Connection:
         self._listener = listener
         self._sock = sock
         self.address = address
+        # It has said something whole, and is being answered.
+        self.speaks = False
         self.wire = Wire(sock, listener.limits.unit_seconds)
 
     def secure(self, context: ssl.SSLContext) -> None:
@@ -212,7 +214,7 @@ def bind(host: str, port: int, *, shared: bool) -> socket.socket:
 
 
 def _oldest(crowd: list[Connection]) -> Connection:
-    return next((connection for connection in crowd if not connection.wire.waits()), crowd[0])
+    return next((one for one in crowd if not one.speaks and not one.wire.waits()), crowd[0])
 
 
 def _plain(address: str) -> str:

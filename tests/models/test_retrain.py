@@ -185,6 +185,7 @@ def test_a_worker_that_refuses_says_why_and_trains_nothing(bench: Bench, tmp_pat
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(400)
 def test_two_processes_give_the_same_bytes_every_time(tmp_path: Path) -> None:
     two = training_material.bench(tmp_path, epochs=1, processes=2)
     launch = [sys.executable, "-m", "models.training.launch", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]

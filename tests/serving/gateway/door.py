@@ -168,7 +168,7 @@ def process_door(
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         said = _await(home, name, process)
-        hl7 = announced(home, f"{name}.hl7")
+        hl7 = _await(home, f"{name}.hl7", process) if index == 0 else None
         door = Door(home, said.port or 0, (hl7.port or 0) if hl7 else 0, said.pid)
         try:
             yield door, process
@@ -203,9 +203,8 @@ def _await(home: Path, name: str, process: subprocess.Popen[bytes]) -> Announcem
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
-            raise AssertionError(
-                f"the gateway ended with {process.returncode}: {(home / f'{name}.log').read_text()[-2000:]}"
-            )
+            log = home / f"{name.removesuffix('.hl7')}.log"
+            raise AssertionError(f"the gateway ended with {process.returncode}: {log.read_text()[-2000:]}")
         said = announced(home, name)
         if said is not None:
             return said

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from serving.gateway.listener import Connection, Limits, Listener, bind
 from tests.serving.gateway.door import Door, make_home, open_door, process_door, wait_until
 from tests.serving.gateway.sender import associated, instance, store
 from tests.serving.gateway.test_association import connection_threads
@@ -151,6 +152,29 @@ def test_silent_sockets_of_one_address_are_capped_and_the_oldest_goes(tmp_path: 
         assert closed(socks[1], 5.0)
         assert len([thread for thread in connection_threads() if thread.is_alive()]) >= 3
         assert not closed(socks[4], 0.2)
+
+
+def test_who_has_spoken_and_is_being_answered_stays_while_silent_sockets_push_each_other_out() -> None:
+    answered, release = threading.Event(), threading.Event()
+
+    def serve(connection: Connection) -> None:
+        connection.wire.begin(memoryview(bytearray(1)), 10.0)
+        connection.speaks = True
+        answered.set()
+        release.wait(10.0)
+
+    listener = Listener(bind("127.0.0.1", 0, shared=False), serve, Limits(2, 2, 10.0))
+    listener.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(listener.stop, 5.0)
+        stack.callback(release.set)
+        speaker = stack.enter_context(connect(listener.port))
+        speaker.sendall(b"x")
+        assert answered.wait(10.0)
+        silent = [stack.enter_context(connect(listener.port)) for _ in range(3)]
+        assert closed(silent[0], 5.0)
+        assert closed(silent[1], 5.0)
+        assert not closed(speaker, 0.2)
 
 
 def test_associations_do_not_count_as_silent_sockets(tmp_path: Path) -> None:
