@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from prefect import Flow
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -26,7 +26,7 @@ from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
 from flows import runs
-from flows.schedules import ScheduleRow
+from flows.schedules import ScheduleRow, server_url
 from radloop.domain.errors import NotFound
 from radloop.settings import Schedule, Settings
 
@@ -41,7 +41,7 @@ async def register(settings: Settings) -> None:
 
     A schedule that a person paused stays paused.
     """
-    async with get_client() as client:
+    async with _client(settings) as client:
         await _ensure_pool(client)
         there = {found.name: found for found in await _deployments(client)}
         for name, found in there.items():
@@ -52,6 +52,11 @@ async def register(settings: Settings) -> None:
             await _register(name, schedule, paused=schedule.paused or (before is not None and before.paused))
 
 
+def _client(settings: Settings) -> PrefectClient:
+    # By its address: Prefect's own get_client asks the environment as it was when prefect was first imported.
+    return PrefectClient(f"{server_url(settings)}/api")
+
+
 async def _ensure_pool(client: PrefectClient) -> None:
     template = ProcessWorker.get_default_base_job_template()
     with suppress(ObjectAlreadyExists):
@@ -60,22 +65,22 @@ async def _ensure_pool(client: PrefectClient) -> None:
 
 async def rows(settings: Settings) -> tuple[ScheduleRow, ...]:
     """What is registered, by name."""
-    async with get_client() as client:
+    async with _client(settings) as client:
         found = sorted(await _deployments(client), key=lambda one: one.name)
         return tuple([await _row(client, settings, one) for one in found if one.name in settings.schedules])
 
 
-async def set_paused(flow: str, name: str, *, paused: bool) -> None:
+async def set_paused(settings: Settings, name: str, *, paused: bool) -> None:
     """Pause or resume."""
-    async with get_client() as client:
-        found = await _find(client, flow, name)
+    async with _client(settings) as client:
+        found = await _find(client, settings.schedules[name].flow, name)
         await (client.pause_deployment(found.id) if paused else client.resume_deployment(found.id))
 
 
-async def run_once(flow: str, name: str) -> str:
+async def run_once(settings: Settings, name: str) -> str:
     """Start a run; Prefect's name of it."""
-    async with get_client() as client:
-        found = await _find(client, flow, name)
+    async with _client(settings) as client:
+        found = await _find(client, settings.schedules[name].flow, name)
         run = await client.create_flow_run_from_deployment(found.id)
         return run.name
 

@@ -51,7 +51,8 @@ def pause(settings: Settings, name: str) -> None:
         NotFound: no such schedule, or the worker has not registered it yet.
         Unavailable: the Prefect server is away.
     """
-    _ask(settings, lambda prefect: prefect.set_paused(_known(settings, name), name, paused=True))
+    _known(settings, name)
+    _ask(settings, lambda prefect: prefect.set_paused(settings, name, paused=True))
 
 
 def resume(settings: Settings, name: str) -> None:
@@ -60,7 +61,8 @@ def resume(settings: Settings, name: str) -> None:
     Raises:
         NotFound, Unavailable: as `pause`.
     """
-    _ask(settings, lambda prefect: prefect.set_paused(_known(settings, name), name, paused=False))
+    _known(settings, name)
+    _ask(settings, lambda prefect: prefect.set_paused(settings, name, paused=False))
 
 
 def run_now(settings: Settings, name: str) -> str:
@@ -69,7 +71,8 @@ def run_now(settings: Settings, name: str) -> str:
     Raises:
         NotFound, Unavailable: as `pause`.
     """
-    return str(_ask(settings, lambda prefect: prefect.run_once(_known(settings, name), name)))
+    _known(settings, name)
+    return str(_ask(settings, lambda prefect: prefect.run_once(settings, name)))
 
 
 def server_url(settings: Settings) -> str:
@@ -86,11 +89,9 @@ def server_answers(settings: Settings) -> bool:
     return answer.status_code == httpx.codes.OK
 
 
-def _known(settings: Settings, name: str) -> str:
-    """The flow of a schedule."""
+def _known(settings: Settings, name: str) -> None:
     if name not in settings.schedules:
         raise NotFound(f"there is no [schedules.{name}] in the settings")
-    return settings.schedules[name].flow
 
 
 def _ask(settings: Settings, question: Callable[[ModuleType], Awaitable[T]]) -> T:

@@ -16,8 +16,8 @@ import structlog
 SILENCED = ("pydicom", "pynetdicom", "highdicom", "hl7apy", "httpx", "httpcore", "pylibjpeg", "alembic")
 
 
-def configure(process: str) -> None:
-    """Set up structlog for this process; every line carries `process`."""
+def configure(process: str, least: int = logging.INFO) -> None:
+    """Set up structlog for this process; every line carries `process`. Nothing below the level `least` is written."""
     for name in SILENCED:
         logger = logging.getLogger(name)
         logger.handlers.clear()
@@ -34,6 +34,7 @@ def configure(process: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(_Tolerant(sys.stderr)),  # type: ignore[arg-type]
     )
 

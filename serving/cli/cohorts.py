@@ -29,9 +29,7 @@ def build(
 ) -> None:
     """Freeze what readers said: overrides, a sample of agreements, uncertain cases, and replay of earlier cohorts."""
     from flows import cohorts
-    from radloop import logs
 
-    logs.configure("command-line")
     with at_home(open_desk(home, token)) as (house, actor):
         cohort = cohorts.build(house, model, actor, seed=seed)
     _tell(cohort, as_json=as_json)
@@ -55,9 +53,7 @@ def import_labelled(
 ) -> None:
     """Take in an outside labelled set and freeze it. May be killed and repeated. Bad files are listed and left."""
     from flows import cohorts
-    from radloop import logs
 
-    logs.configure("command-line")
     try:
         wanted = cohorts.Purpose(purpose)
     except ValueError:

@@ -83,8 +83,5 @@ def ingest(
 
 
 def _note(desk: Desk, action: str, what: str) -> None:
-    from radloop import logs
-
-    logs.configure("command-line")
     with desk.changing() as change:
         change.record(action, "ingest", what)

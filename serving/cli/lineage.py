@@ -255,13 +255,11 @@ def replay(
 
 
 def _replay_study(desk: Desk, study: str, *, as_json: bool) -> None:
-    from radloop import logs
     from serving.inference.lean import import_networks
 
     import_networks()  # whole, MONAI takes seconds to import
     from flows.replaying import replay_study
 
-    logs.configure("command-line")
     actor = desk.actor()
     with _house(desk) as house:
         again = replay_study(house, study, actor.name)

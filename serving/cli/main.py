@@ -1,5 +1,6 @@
 """The command `radloop`: its groups and commands, and how an error ends it."""
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,10 @@ def radloop(
     ] = None,
 ) -> None:
     """Closes the loop between a hospital's imaging network and the models that read from it."""
+    from radloop import logs
+
+    # What a command prints is its result; its log is for what went wrong on the way.
+    logs.configure("command-line", least=logging.WARNING)
     if home is not None:
         from radloop.settings import export
 

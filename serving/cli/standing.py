@@ -166,9 +166,7 @@ def replay(
 @contextmanager
 def _house(desk: Desk) -> "Iterator[House]":
     from flows.house import open_house
-    from radloop import logs
 
-    logs.configure("command-line")
     house = open_house(desk.settings)
     try:
         yield house

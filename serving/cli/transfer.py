@@ -31,9 +31,7 @@ def send(
 ) -> None:
     """Send DICOM files by C-STORE. Exit code 1 where a file was not taken."""
     from integrations.dimse import files_under
-    from radloop import logs
 
-    logs.configure("command-line")
     settings = open_desk(home).settings
     files = files_under(paths)
     if not files:

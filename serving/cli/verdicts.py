@@ -169,9 +169,7 @@ def at_home(desk: Desk) -> "Iterator[tuple[House, str]]":
     import asyncio
 
     from flows.house import open_house
-    from radloop import logs
 
-    logs.configure("command-line")
     actor = desk.actor().name
     house = open_house(desk.settings)
     try:

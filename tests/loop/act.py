@@ -34,7 +34,7 @@ class Act:
         begun = time.monotonic()
         run = self.stage.json("retrain", self.model, *options, who=TRAINER)
         made = next(row for row in self.stage.versions(self.model) if row["digest"] == run["digest"])
-        cohort = self.stage.json("cohort", "show", run["cohort_id"])
+        cohort = self.stage.json("cohort", "show", run["cohort"])
         self.story.tell(
             f"`radloop retrain` made version {made['version']} ({made['standing']}) in "
             f"{time.monotonic() - begun:.0f} s: run `{run['id']}`, "
