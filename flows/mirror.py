@@ -129,8 +129,9 @@ class Mirror:
         if not call.done():
             call.cancel()
         await asyncio.wait({call})
+        failed = call.cancelled() or call.exception() is not None
         worked = all(work.done() and not work.cancelled() and not work.exception() for work in under_way.values())
-        if worked and (call.cancelled() or call.exception() is not None):
+        if worked and failed:
             await self._connected()
 
     async def _call(self, batch: Sequence[Shown]) -> None:

@@ -15,11 +15,14 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from models.bundles import verify
+from models.bundles import manifest, verify
+from models.change_plan import read_plan
 from models.evaluation import auc
+from models.evaluation.measuring import GOLDEN, golden_record
 from models.networks import Committee, build
 from models.preparation import Floats
 from models.runtime import load
+from models.spec import MANIFEST
 from models.training import checkpoint
 from models.training.checkpoint import Checkpoint
 from models.training.cohort import phantoms
@@ -206,10 +209,18 @@ def _concluded(run: _Run, states: Sequence[State]) -> Path:
     draft = run.folder / f".{BUNDLE}"
     shutil.rmtree(draft, ignore_errors=True)
     write_bundle(draft, recipe, final, weights, texts(outcome), outcome.change)
+    _record_golden(draft, order.model)
     checkpoint.place(run.folder / RECORD, History(outcome, tuple(run.history)).pack())
     home = run.folder / BUNDLE
     shutil.rmtree(home, ignore_errors=True)
     return draft.rename(home)
+
+
+def _record_golden(draft: Path, name: str) -> None:
+    """Put down what the bundle, as it lies there, says of the golden images: its gate and warming hold it to that."""
+    record = golden_record(load(draft), read_plan(name).gates.golden)
+    (draft / GOLDEN).write_text(record, "utf-8")
+    (draft / MANIFEST).write_bytes(manifest(draft))
 
 
 def _lesson(recipe: Recipe, train: Taught, parent: Parent | None) -> Lesson:

@@ -1,7 +1,8 @@
 """Opening the ledger: transactions, their guarantees, and what a database error means to the caller."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Ledger:
     def __init__(self, url: str, *, busy_seconds: float = 5.0) -> None:
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
+        self._turn = _Turn(busy_seconds) if self.sqlite else nullcontext()
         arguments: dict[str, Any] = (
             {"timeout": busy_seconds} if self.sqlite else {"connect_timeout": int(busy_seconds) or 1}
         )
@@ -56,7 +58,7 @@ class Ledger:
             Unavailable: the database is locked or away.
             StorageFull: there is no room for the commit.
         """
-        with _translated(), self.engine.begin() as conn:
+        with _translated(), self._turn, self.engine.begin() as conn:
             yield conn
 
     @contextmanager
@@ -86,6 +88,25 @@ class Ledger:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+class _Turn:
+    """One writer of this process at a time.
+
+    SQLite has those who wait for its lock sleep and try again, in no order: of thirty threads some would wait longer
+    than they may. Here they queue, and only one of each process competes.
+    """
+
+    def __init__(self, busy_seconds: float) -> None:
+        self._lock = threading.Lock()
+        self._seconds = busy_seconds
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=self._seconds):
+            raise Unavailable("the ledger is busy with other writers of this process")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def _prepare_sqlite(raw: Any, _record: object) -> None:
