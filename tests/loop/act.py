@@ -1,16 +1,21 @@
 """What both stories are made of: import, retrain, evaluate, shadow, approve, each by the command line, and told."""
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydicom import dcmread
 
 from tests.loop.doors import Reading, read_all
 from tests.loop.stage import APPROVERS, TRAINER, Stage
 from tests.loop.story import Story
+
+SVG: Final = re.compile(r"<svg .*?</svg>", re.DOTALL)
+TITLE: Final = re.compile(r"<title>(.*?)</title>")
+MIRROR_SECONDS: Final = 90.0
 
 
 class Act:
@@ -38,7 +43,7 @@ class Act:
         self.story.tell(
             f"`radloop retrain` made version {made['version']} ({made['standing']}) in "
             f"{time.monotonic() - begun:.0f} s: run `{run['id']}`, "
-            f"MLflow run `{run['mlflow_run'] or 'not mirrored yet'}`, cohort digest `{cohort['digest'][:16]}`, "
+            f"cohort digest `{cohort['digest'][:16]}`, "
             f"commit `{run['commit'][:12]}`, {run['device']}, {run['threads']} threads, {run['processes']} process(es)."
         )
         return made
@@ -57,6 +62,14 @@ class Act:
             ("gate", "outcome", "value", "interval", "margin", "n", "why"), [_gate(one) for one in found["gates"]]
         )
         return found
+
+    def curves(self, version: str) -> None:
+        """The figures of `radloop card`, each in a file of its own."""
+        page = self.stage.cli("card", f"{self.model}@{version}", "--format", "html").stdout
+        for svg in SVG.findall(page):
+            title = TITLE.search(svg)
+            name = re.sub(r"[^a-z]+", "-", title.group(1).lower()).strip("-") if title else "figure"
+            self.story.figure(svg, f"{version}-{name}", f"{name} of version {version}")
 
     def approve(self, version: str) -> None:
         """Two different people say yes."""
@@ -100,6 +113,21 @@ class Act:
             f"{len(readings)} verdicts in {spent:.0f} s: "
             + ", ".join(f"{n} by {door}" for door, n in counts.items())
             + "."
+        )
+
+    def runs(self) -> None:
+        """`radloop runs`: what was trained, and where MLflow shows it."""
+        deadline = time.monotonic() + MIRROR_SECONDS
+        while any(not row["mlflow_run"] for row in self.stage.json("runs", self.model)):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"MLflow does not show every training run after {MIRROR_SECONDS:.0f} s")
+            time.sleep(1.0)
+        self.story.table(
+            ("run", "state", "model digest", "MLflow run", "commit"),
+            [
+                (row["id"], row["state"], (row["digest"] or "")[:16], row["mlflow_run"], row["commit"][:12])
+                for row in self.stage.json("runs", self.model)
+            ],
         )
 
     def standing(self) -> None:

@@ -34,7 +34,8 @@ class Labelled:
 def tell(data: Path, out: Path) -> None:
     """Run the story on a folder with `labels.csv`, and write it down."""
     images, model = read_folder(data)
-    story = Story(f"The learning loop on {data.name}", f"make loop DATA=.../{data.name}")
+    command = f"make loop DATA=../shared/data/{data.name}"
+    story = Story(f"The learning loop on {data.name}", command, out / f"loop-{data.name}.md")
     story.tell(
         f"{len(images)} real, public images, {sum(one.there for one in images)} of them with the finding. The shipped "
         "champion of this model was trained on images of the same set: whatever it says of them flatters it, and no "
@@ -43,7 +44,7 @@ def tell(data: Path, out: Path) -> None:
     )
     with stage(bare=False) as opened:
         Folder(opened, story, model, images, data).play()
-        story.write(out / f"loop-{data.name}.md")
+        story.write()
 
 
 class Folder(Act):
@@ -67,6 +68,7 @@ class Folder(Act):
         version = self.retrain("--cohort", built["id"])["version"]
         self.story.chapter("What the gates say")
         found = self.evaluate(version, labelled["id"])
+        self.curves(version)
         self.story.chapter("And so")
         self.shadow(version)
         if found["outcome"] == "PASS":
@@ -79,6 +81,7 @@ class Folder(Act):
             f"The champion was {before['version'] if before else None}, and is {after['version'] if after else None}."
         )
         self.standing()
+        self.runs()
 
     def readings(self) -> list[Reading]:
         """Send a share of the images; the set's own labels are the readers' words."""

@@ -13,6 +13,7 @@ class Story:
 
     title: str
     command: str
+    path: Path
     begun: float = field(default_factory=time.monotonic)
     lines: list[str] = field(default_factory=list)
 
@@ -34,12 +35,13 @@ class Story:
         drawn = [columns, ["---"] * len(columns), *body]
         self.lines += [*("| " + " | ".join(row) + " |" for row in drawn), ""]
 
-    def figure(self, svg: str, path: Path, alt: str) -> None:
-        """A curve, beside the document."""
+    def figure(self, svg: str, name: str, alt: str) -> None:
+        """A curve, in a file beside the document."""
+        path = self.path.with_name(f"{self.path.stem}-{name}.svg")
         path.write_text(svg, encoding="utf-8")
         self.lines += [f"![{alt}]({path.name})", ""]
 
-    def write(self, path: Path) -> None:
+    def write(self) -> None:
         """The document."""
         minutes = (time.monotonic() - self.begun) / 60
         head = [
@@ -47,8 +49,8 @@ class Story:
             "",
             f"Written by `{self.command}` in {minutes:.1f} minutes; every number is of that run.",
         ]
-        path.write_text("\n".join([*head, *self.lines]).rstrip() + "\n", encoding="utf-8")
-        self._say(f"wrote {path} after {minutes:.1f} minutes")
+        self.path.write_text("\n".join([*head, *self.lines]).rstrip() + "\n", encoding="utf-8")
+        self._say(f"wrote {self.path} after {minutes:.1f} minutes")
 
     def _say(self, text: str) -> None:
         sys.stdout.write(f"{time.monotonic() - self.begun:7.1f} s  {text}\n")
