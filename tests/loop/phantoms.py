@@ -102,7 +102,7 @@ class Phantoms(Act):
         return str(version)
 
     def corrupted(self, test: str) -> None:
-        """A challenger trained on labels that were read the wrong way round is refused, and the gate that refuses it is named."""
+        """A challenger that learned every label the wrong way round is refused, and the failing gates are named."""
         self.story.chapter("A challenger trained on corrupted labels")
         folder = self.drawn("B", LABELLED, 31)
         _turned(folder / "labels.csv")
@@ -112,7 +112,8 @@ class Phantoms(Act):
         self.must("FAIL", found)
         failing = [one["gate"] for one in found["gates"] if one["outcome"] == "FAIL"]
         self.story.tell(
-            f"Its {LABELLED} labels were read the wrong way round, present for absent. Refused by: {', '.join(failing)}."
+            f"Its {LABELLED} labels were read the wrong way round, present for absent. "
+            f"Refused by: {', '.join(failing)}."
         )
 
     def too_few(self, version: str) -> None:
