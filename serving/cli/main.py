@@ -99,6 +99,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verdict": verdicts.verdict,
     "signoff": verdicts.signoff,
     "overrides": verdicts.overrides,
+    "unmatched": verdicts.unmatched,
     "conformance": site.conformance,
 }
 

@@ -26,7 +26,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     console = Console()
-    console.print(table, width=None if console.is_terminal else max(console.width, WIDTH_OF_A_PIPE))
+    if not console.is_terminal:
+        console.width = max(console.width, WIDTH_OF_A_PIPE)
+    console.print(table)
 
 
 def say(text: str) -> None:

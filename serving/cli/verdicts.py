@@ -163,6 +163,26 @@ def overrides(
     print_table("Overrides", columns, (_line(row) for row in rows))
 
 
+def unmatched(
+    *,
+    limit: Annotated[int | None, typer.Option("--limit", help="At most so many.", min=1)] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """List the reports and assessments of which no verdict could be made, and why, the newest first."""
+    from radloop.ledger import unmatched as rows_of
+
+    with open_desk(home).reading() as conn:
+        rows = [
+            {"id": one.id, "version": one.version_id, "peer": one.peer, "reason": one.reason, "at": one.at.isoformat()}
+            for one in rows_of.latest(conn, limit)
+        ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table("Unmatched", ("id", "study version", "peer", "why", "at"), [tuple(row.values()) for row in rows])
+
+
 @contextmanager
 def at_home(desk: Desk) -> "Iterator[tuple[House, str]]":
     """The house of this home, and the name of whoever runs the command."""

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 from radloop.domain.enums import ActorKind, StudyState, Urgency, VerdictKind
 from radloop.domain.ids import utc_now
 from radloop.domain.records import Evidence
-from radloop.ledger import actors, instances, patients, results, signoffs, studies, verdicts
+from radloop.ledger import actors, instances, patients, results, signoffs, studies, unmatched, verdicts
+from radloop.ledger.unmatched import Unmatched, derive_id
 from serving.cli.desk import Desk, system_user
 from serving.cli.main import app
 from tests.radloop.ledger.rows import arrival
@@ -43,6 +44,15 @@ def test_an_override_is_recorded_thanked_for_and_listed(desk: Desk, delivery: st
     assert row["finding"] == target(desk)
     assert "REJECT" in cli(desk, "overrides").output
     assert json.loads(cli(desk, "overrides", "--json", "--since", "2999-01-01").output) == []
+
+
+def test_what_no_verdict_could_be_made_of_is_listed_with_its_reason(desk: Desk, delivery: str) -> None:
+    row = Unmatched(id=derive_id("a report"), version_id=None, peer="ris", reason="no such order", at=utc_now())
+    with desk.ledger.write() as conn:
+        unmatched.add(conn, row)
+    (shown,) = json.loads(cli(desk, "unmatched", "--json").output)
+    assert (shown["peer"], shown["reason"], shown["version"]) == ("ris", "no such order", None)
+    assert "no such order" in cli(desk, "unmatched").output
 
 
 def test_a_confirmation_is_no_override(desk: Desk, delivery: str) -> None:
