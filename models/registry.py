@@ -44,6 +44,19 @@ ABSENT = frozenset(ErrorCode.Name(code) for code in (RESOURCE_DOES_NOT_EXIST,)) 
 """MLflow answers a missing alias with either, depending on the store."""
 
 
+def server_app() -> object:
+    """MLflow's own server (ASGI), with its tables made: at the first question it would make them itself.
+
+    Two first questions at once each begin to, and leave tables behind that neither can finish.
+    """
+    # Only the server's own process pays for these.
+    from mlflow.server.fastapi_app import app  # noqa: PLC0415
+    from mlflow.server.handlers import initialize_backend_stores  # noqa: PLC0415
+
+    initialize_backend_stores()
+    return app
+
+
 def mirror(
     tracking_uri: str, specs: Sequence[ModelSpec], versions: Sequence[ModelVersion], artifacts: str | None = None
 ) -> None:

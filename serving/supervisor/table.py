@@ -130,7 +130,7 @@ def _mlflow(settings: Settings, ports: Ports) -> Row:
     # The server as `mlflow server --workers 1` starts it, without that command's own process in front: it holds
     # 240 MB for as long as the server runs, and a kill -9 of it leaves the server on the port.
     argv = (
-        *(sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--log-level", "warning"),
+        *(sys.executable, "-m", "uvicorn", "--factory", "models.registry:server_app", "--log-level", "warning"),
         *("--host", LOOPBACK, "--port", str(ports.mlflow)),
     )
     home = _folder(settings.home / "mlflow")
