@@ -1,19 +1,14 @@
-"""From a coarse map of heat to the picture a reader sees."""
+"""From a coarse map of heat to the place it shows."""
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from models.preparation import Bytes, Floats, resample
+from models.preparation import Floats, resample
 
 Box = tuple[float, float, float, float]
 FINE = 96
 HOT = 0.6
-
-
-def heatmap(cam: Floats, shape: tuple[int, int]) -> Bytes:
-    """The map (h, w), 0..1, over the whole image, as an 8-bit image of `shape` (rows, columns)."""
-    return np.round(_enlarged(cam, *shape) * 255).astype(np.uint8)
 
 
 def hottest_box(cam: Floats, shape: tuple[int, int]) -> Box | None:

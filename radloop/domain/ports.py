@@ -1,6 +1,6 @@
 """The faces of what the rooms plug in. An adapter is a class or module that fits one of these."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from radloop.domain.records import Blob
@@ -14,6 +14,14 @@ class BlobStore(Protocol):
 
         Raises:
             StorageFull: no space or an I/O error; nothing visible is left behind.
+        """
+        ...
+
+    def put_parts(self, parts: Sequence[bytes | bytearray | memoryview]) -> Blob:
+        """As `put`, of the parts joined, without a digest: for what nobody is told the hash of.
+
+        Raises:
+            StorageFull: as `put`.
         """
         ...
 

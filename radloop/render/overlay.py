@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from radloop.domain.enums import Qualification
-from radloop.domain.errors import InvalidObject
 from radloop.render.picture import LONG_SIDE, fitted, read_grey
 
 NOTICE: Final = "AI result, not a diagnosis"
@@ -63,20 +62,18 @@ def overlay(picture_png: bytes, heatmap_png: bytes, legend: Legend) -> NDArray[n
 
     Args:
         picture_png: 8-bit grey.
-        heatmap_png: 8-bit grey of the same size, 255 is hottest.
+        heatmap_png: 8-bit grey over the whole picture, 255 is hottest; stretched smoothly to the picture's size.
         legend: what the band says.
 
     Returns:
         (H, W, 3) uint8 RGB, W at least 768, long side at least 1024.
 
     Raises:
-        InvalidObject: not PNGs, or not of one size.
+        InvalidObject: not PNGs.
     """
-    picture, heatmap = read_grey(picture_png), read_grey(heatmap_png)
-    if picture.size != heatmap.size:
-        raise InvalidObject("the heatmap and its picture differ in size")
-    hot = _with_heat(fitted(picture, LONG_SIDE), fitted(heatmap, LONG_SIDE))
-    return np.array(_with_band(hot, legend))
+    picture = fitted(read_grey(picture_png), LONG_SIDE)
+    heatmap = read_grey(heatmap_png).resize(picture.size, Image.Resampling.BICUBIC)
+    return np.array(_with_band(_with_heat(picture, heatmap), legend))
 
 
 def _with_heat(picture: Image.Image, heatmap: Image.Image) -> Image.Image:

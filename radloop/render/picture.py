@@ -35,10 +35,9 @@ def picture(pixels: NDArray[np.float32], photometric: str, window: tuple[float, 
     return _encode(_fitted(Image.fromarray(grey), LONG_SIDE, upwards=False))
 
 
-def heat(values: NDArray[np.float32], size: tuple[int, int]) -> bytes:
-    """An 8-bit grey PNG of a map of 0..1, (h, w) float32, stretched smoothly to `size` (width, height)."""
-    grey = Image.fromarray(_to_bytes(values, 0.0, 1.0))
-    return _encode(grey.resize(size, Image.Resampling.BICUBIC))
+def heat(values: NDArray[np.float32]) -> bytes:
+    """An 8-bit grey PNG of a map of 0..1, (h, w) float32, a pixel for each of its cells; `overlay` stretches it."""
+    return _encode(Image.fromarray(_to_bytes(values, 0.0, 1.0)))
 
 
 def to_png(array: NDArray[np.uint8]) -> bytes:

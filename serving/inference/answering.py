@@ -92,7 +92,7 @@ def unanswered(model: LoadedModel, unseen: Sequence[Unseen], run: Run) -> Infere
 
 def _score(eye: Eye, name: str, row: int, reading: Reading, picture: Picture) -> TargetScore:
     cam: Floats = reading.maps[row]
-    heatmap = eye.store.put(heat(cam, picture.size))
+    heatmap = eye.store.put_parts([heat(cam)])
     return TargetScore(
         target=name,
         probability=round(float(reading.probabilities[row]), ROUNDING),
@@ -106,7 +106,7 @@ def _score(eye: Eye, name: str, row: int, reading: Reading, picture: Picture) ->
 def _picture(eye: Eye, pixels: Pixels) -> Picture:
     grey = to_picture(pixels.values, pixels.facts)
     rows, columns = pixels.values.shape
-    key = eye.painters.submit(lambda: eye.store.put(to_png(grey)).key)
+    key = eye.painters.submit(lambda: eye.store.put_parts([to_png(grey)]).key)
     return Picture(key, (grey.shape[1], grey.shape[0]), (rows, columns))
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.explanation import heatmap, hottest_box, laterality
+from models.explanation import hottest_box, laterality
 from models.explanation.gradcam import scores_and_maps
 from radloop.domain.enums import Laterality
 
@@ -55,14 +55,6 @@ def test_only_the_area_of_the_hottest_point_is_boxed_and_a_cold_map_has_none() -
     assert box[2] < 40
     assert box[3] < 40
     assert hottest_box(np.zeros((8, 8), np.float32), (80, 80)) is None
-
-
-def test_the_heatmap_has_the_pictures_size_and_its_warmth_in_place() -> None:
-    heat = heatmap(spot(1, 6), (300, 200))
-    assert heat.shape == (300, 200)
-    assert heat.dtype == np.uint8
-    assert heat[56, 162] > 200
-    assert heat[250, 40] == 0
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,16 @@ def test_long_words_stay_inside_the_margins(shape: tuple[int, int]) -> None:
     assert (band[:, -_MARGIN + 4 :] == _BAND).all()
 
 
-def test_a_heatmap_of_another_size_and_bytes_that_are_no_png_are_invalid() -> None:
-    with pytest.raises(InvalidObject):
-        drawn(grey((64, 64)), grey((32, 32)))
+def test_a_coarse_heatmap_is_stretched_over_the_picture_and_keeps_its_peak() -> None:
+    coarse = np.zeros((5, 5), np.uint8)
+    coarse[1, 3] = 255
+    cold, hot = (drawn(np.zeros((512, 1024), np.uint8), one) for one in (np.zeros_like(coarse), coarse))
+    added = (hot.astype(int) - cold)[:512].sum(axis=2)
+    row, column = np.unravel_index(added.argmax(), added.shape)
+    assert abs(row - 154) < 20
+    assert abs(column - 717) < 40
+
+
+def test_bytes_that_are_no_png_are_invalid() -> None:
     with pytest.raises(InvalidObject):
         overlay(b"x", b"y", LEGEND)
