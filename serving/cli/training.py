@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from models.training.retrain import Step
     from radloop.domain.records import TrainingRun
 
-SHORT = 12
+SHORTENED = {"parent": 12, "digest": 12, "at": 19}
+"""How many characters of a column people read: the beginning of a digest names it, times go to the second."""
 
 
 def retrain(
@@ -99,4 +100,4 @@ def _row(run: "TrainingRun") -> dict[str, str | int | None]:
 
 
 def _short(name: str, value: str | int | None) -> str | int | None:
-    return value[:SHORT] if isinstance(value, str) and name in ("parent", "digest") else value
+    return value[: SHORTENED.get(name)] if isinstance(value, str) else value
