@@ -16,6 +16,7 @@ from typing import Final
 import httpx
 import structlog
 
+from flows import policies
 from models.aliases import ALIASES
 from models.bundles import contents
 from models.spec import ModelSpec, read_spec
@@ -28,7 +29,6 @@ from radloop.process import announced, die_with_parent
 from radloop.settings import Settings, load_settings
 
 log = structlog.get_logger()
-LOOK_SECONDS: Final = 10.0
 DEADLINE_SECONDS: Final = 120.0
 ASK_SECONDS: Final = 20.0
 FOREIGN: Final = "foreign"
@@ -43,15 +43,20 @@ async def follow(settings: Settings) -> None:
     """
     ledger = Ledger(settings.ledger_url, busy_seconds=settings.ledger.busy_seconds)
     shown: tuple[ModelVersion, ...] = ()
+    failures = 0
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(policies.REGISTRY.cap(failures + 1))
         try:
             known, astray = await asyncio.to_thread(_look, settings, ledger)
         except Transient as error:
             log.warning("the models could not be looked up", error=error.code)
             continue
-        if (known != shown or astray) and await _mirrored(settings.home):
-            shown = known
+        if known == shown and not astray:
+            continue
+        if await _mirrored(settings.home):
+            shown, failures = known, 0
+        else:
+            failures += 1
 
 
 def wanted_aliases(known: Iterable[ModelVersion]) -> Aliases:

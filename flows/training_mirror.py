@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from flows import policies
 from radloop import logs
 from radloop.domain.errors import RadloopError, Transient, Unavailable
 from radloop.domain.records import TrainingRun
@@ -25,7 +26,6 @@ from radloop.process import announced, die_with_parent
 from radloop.settings import Settings, load_settings
 
 log = structlog.get_logger()
-LOOK_SECONDS: Final = 10.0
 DEADLINE_SECONDS: Final = 120.0
 RECORD: Final = "record.json"
 
@@ -33,12 +33,13 @@ RECORD: Final = "record.json"
 async def follow(settings: Settings) -> None:
     """Show every run that ends, until cancelled."""
     ledger = Ledger(settings.ledger_url, busy_seconds=settings.ledger.busy_seconds)
+    failures = 0
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(policies.REGISTRY.cap(failures + 1))
         try:
             waiting = await asyncio.to_thread(_waiting, ledger)
             if waiting and _tracking_url(settings):
-                await _mirrored(settings.home)
+                failures = 0 if await _mirrored(settings.home) else failures + 1
         except Transient as error:
             log.warning("training runs cannot be shown yet", error=error.code)
 
@@ -103,12 +104,14 @@ def _record(settings: Settings, run: TrainingRun) -> Mapping[str, object]:
     return said if isinstance(said, dict) else {}
 
 
-async def _mirrored(home: Path) -> None:
+async def _mirrored(home: Path) -> bool:
+    """Whether a process of its own showed them in time."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "flows.training_mirror", "--home", str(home))
     try:
-        await asyncio.wait_for(process.wait(), DEADLINE_SECONDS)
+        return await asyncio.wait_for(process.wait(), DEADLINE_SECONDS) == 0
     except TimeoutError:
         log.warning("mlflow took too long")
+        return False
     finally:
         if process.returncode is None:
             process.kill()

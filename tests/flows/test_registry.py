@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows import registry
+from flows import policies, registry
 from flows.house import House
+from flows.policies import Backoff
 from flows.registry import named_by_mlflow, wanted_aliases
 from radloop.domain.errors import Unavailable
 from radloop.domain.records import ModelVersion
@@ -53,7 +54,7 @@ async def until(fine: Callable[[], bool]) -> None:
 def test_aliases_follow_the_ledger_and_one_that_was_moved_by_hand_is_put_back_and_promotes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(policies, "REGISTRY", Backoff(0.5, 0.5))
     house = place.make_home(tmp_path / "home")
     first, second = shipped(house), candidate(house, 1)
 
