@@ -53,7 +53,6 @@ class Phantoms(Act):
         test = self.test_set()
         second = self.learn(test)
         self.corrupted(test)
-        self.too_few(second)
         self.shadow(second)
         self.swap(second)
         self.damaged(second)
@@ -96,10 +95,12 @@ class Phantoms(Act):
         self.story.chapter("Overrides become a challenger")
         cohort = self.stage.json("cohort", "build", self.model, who="mira")
         self.story.table(("of the cohort", "how many"), cohort["counts"].items())
-        version = self.retrain("--cohort", cohort["id"])["version"]
+        version = str(self.retrain("--cohort", cohort["id"])["version"])
+        self.too_few(version)
+        self.story.chapter("The gates")
         self.must("PASS", self.evaluate(version, test))
         self.curves(version)
-        return str(version)
+        return version
 
     def corrupted(self, test: str) -> None:
         """A challenger that learned every label the wrong way round is refused, and the failing gates are named."""
