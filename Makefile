@@ -1,4 +1,4 @@
-# make setup | test | demo | loop | campaign | bench | lint. Each does its own set-up, once per change of the lock.
+# make setup | test | demo | loop | drift | campaign | bench | lint. Each does its own set-up, once per change of the lock.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SIZE ?= full
 
-.PHONY: help setup lint test demo loop campaign bench
+.PHONY: help setup lint test demo loop drift campaign bench
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ demo: $(STAMP) ## studies in, answers out, a table; leaves nothing running
 
 loop: $(STAMP) ## the learning loop, told in docs/loop-*.md; DATA=FOLDER for labelled images
 	$(BIN)/python -m tests.loop $(if $(DATA),--data $(DATA))
+
+drift: $(STAMP) ## how soon a change is found, beside evidently and alibi-detect; SIZE=small for a short one
+	$(BIN)/python -m tests.drift --size $(SIZE)
 
 campaign: $(STAMP) ## what runs longer; SIZE=small for a short one
 	@tests/system-packages

@@ -15,10 +15,14 @@ class ClosedSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """Every value lies between `low` and `high`, both included (None: unbounded); rows without a value pass."""
+    """At least `share` (0..1) of the values lie between `low` and `high`, both included (None: unbounded).
+
+    Rows without a value pass.
+    """
 
     low: float | None = None
     high: float | None = None
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Only values that say how an image was made come out of here; nothing of the pati
 
 import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypedDict
 
 from pydicom import Dataset
 from pydicom.multival import MultiValue
@@ -63,6 +63,8 @@ def acquisition(instance: Instance, ds: Dataset) -> Acquisition:
     return Acquisition(
         instance_id=instance.id,
         version_id=instance.version_id,
+        site=instance.peer,
+        **_made(ds),
         modality=instance.header.modality,
         body_part=_text(ds, "BodyPartExamined"),
         view=_text(ds, "ViewPosition"),
@@ -85,6 +87,28 @@ def acquisition(instance: Instance, ds: Dataset) -> Acquisition:
         transfer_syntax=instance.header.transfer_syntax_uid,
         missing_tags=tuple(keyword for keyword in EXPECTED_TAGS if not _text(ds, keyword)),
     )
+
+
+class _Sequence(TypedDict):
+    sequence: str
+    exposure_time: float | None
+    repetition_time: float | None
+    echo_time: float | None
+    flip_angle: float | None
+    field_strength: float | None
+
+
+def _made(ds: Dataset) -> _Sequence:
+    """How the image was made: exposure (PS3.3 C.8.7.2, CR: C.8.1.1) and MR sequence (C.8.3.1)."""
+    named = (_text(ds, keyword) for keyword in ("SequenceName", "PulseSequenceName", "ScanningSequence"))
+    return {
+        "sequence": next(filter(None, named), ""),
+        "exposure_time": _number(ds, "ExposureTime"),
+        "repetition_time": _number(ds, "RepetitionTime"),
+        "echo_time": _number(ds, "EchoTime"),
+        "flip_angle": _number(ds, "FlipAngle"),
+        "field_strength": _number(ds, "MagneticFieldStrength"),
+    }
 
 
 def _text(ds: Dataset, keyword: str) -> str:

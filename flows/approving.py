@@ -15,6 +15,7 @@ from radloop.domain.enums import ActorKind, ApprovalKind, GateOutcome, Qualifica
 from radloop.domain.errors import NotFound, Rejected, Unparsable
 from radloop.domain.records import Actor, ModelVersion
 from radloop.ledger import actors as actor_rows
+from radloop.ledger import alarms as alarm_rows
 from radloop.ledger import approvals as approval_rows
 from radloop.ledger import comparisons
 from radloop.ledger import models as model_rows
@@ -27,7 +28,8 @@ class Case:
     """Everything that the rules look at. `approver` None: nobody new, the approvals on record alone.
 
     `champion` is the digest of the champion of now; `given` are the approvers whose word still holds; `compared` counts
-    the studies that the version answered silently beside the champion, `people` is how many the plan asks for.
+    the studies that the version answered silently beside the champion, `people` is how many the plan asks for; `alarms`
+    are open on the model.
     """
 
     version: ModelVersion
@@ -40,6 +42,7 @@ class Case:
     given: tuple[str, ...]
     compared: int
     people: int
+    alarms: tuple[str, ...] = ()
 
     @property
     def called(self) -> str:
@@ -102,6 +105,10 @@ def _too_few_compared(case: Case) -> bool:
     return case.champion is not None and case.compared < LEAST_COMPARED
 
 
+def _alarmed(case: Case) -> bool:
+    return bool(case.alarms)
+
+
 def _is_product(case: Case) -> bool:
     return case.version.qualification is Qualification.PRODUCT
 
@@ -135,6 +142,11 @@ RULES: Final = (
             f"{case.called} was compared with the champion on {case.compared} studies, not on {LEAST_COMPARED}"
         ),
     ),
+    Rule(
+        PROMOTE,
+        _alarmed,
+        lambda case: f"{case.called} waits: open alarms {', '.join(case.alarms)} have to be decided on first",
+    ),
     Rule(BOTH, _has_approved, lambda case: f"{case.approver} has approved {case.called} already: another person must"),
 )
 
@@ -162,6 +174,7 @@ def gather(conn: Connection, digest: str, approver: str | None, kind: ApprovalKi
         given=tuple(one.actor for one in given),
         compared=comparisons.count(conn, digest),
         people=_people(version.name, kind, first=champion is None),
+        alarms=tuple(alarm.id for alarm in alarm_rows.blocking(conn, version.name)),
     )
 
 

@@ -31,7 +31,12 @@ from radloop.domain.errors import NotFound
 from radloop.settings import Schedule, Settings
 
 POOL: Final = "radloop"
-FLOWS: Final[dict[str, Flow[Any, Any]]] = {"ingest": runs.ingest, "watch": runs.watch, "retrain": runs.retrain}
+FLOWS: Final[dict[str, Flow[Any, Any]]] = {
+    "ingest": runs.ingest,
+    "watch": runs.watch,
+    "retrain": runs.retrain,
+    "audit": runs.audit,
+}
 # A run that takes longer than its cron's interval is not joined by a second one.
 ONE_AT_A_TIME: Final = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 

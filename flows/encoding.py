@@ -17,12 +17,14 @@ from flows.wanted import Recipients, recipients
 from integrations.objects.catalog import encoders
 from integrations.objects.context import AnswerContext, Predecessor, PriorityMessage, SiteFacts
 from models.spec import ModelSpec
+from radloop.domain.acquired import NoteOutcome, QualityNote
 from radloop.domain.enums import ObjectKind
 from radloop.domain.errors import InvalidObject
 from radloop.domain.ids import new_id
 from radloop.domain.records import Blob, EncodedObject, Order, Result, StoredObject, StudyVersion
 from radloop.ledger import objects as object_rows
 from radloop.ledger import orders as order_rows
+from radloop.ledger import quality_notes as note_rows
 from radloop.ledger import results as result_rows
 from radloop.pixels import read_header
 from radloop.settings import SiteSettings
@@ -51,11 +53,12 @@ class Invalid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the ledger says around a result: the order, and the SR that it replaces."""
+    """What the ledger says around a result: the order, the SR that it replaces, what the door warned of."""
 
     order: Order | None
     predecessor: Predecessor | None
     encoded_before: bool
+    quality: tuple[str, ...] = ()
 
 
 async def encode_result(
@@ -98,7 +101,13 @@ def _look_around(house: House, version: StudyVersion, result: Result) -> Surroun
             order=order_rows.of_study(conn, version.study_id),
             predecessor=_predecessor(conn, house, version, result),
             encoded_before=bool(object_rows.of_result(conn, result.id)),
+            quality=warnings(note_rows.of_result(conn, result.id)),
         )
+
+
+def warnings(notes: Iterable[QualityNote]) -> tuple[str, ...]:
+    """What the door warned of, each sentence once."""
+    return tuple(dict.fromkeys(note.detail for note in notes if note.outcome is NoteOutcome.WARN))
 
 
 def _predecessor(conn: Connection, house: House, version: StudyVersion, result: Result) -> Predecessor | None:
@@ -133,6 +142,7 @@ def _context(
         site=site_facts(house.settings.site, result.created_at),
         software_version=SOFTWARE_VERSION,
         calibration=spec.calibration.method,
+        quality=around.quality,
     )
 
 

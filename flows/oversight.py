@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from flows import shadow, stop_rules, warmth
+from flows import notices, shadow, stop_rules, warmth
 from flows.house import House
 from radloop.domain.enums import Standing
 from radloop.domain.errors import RadloopError
@@ -48,6 +48,12 @@ class Oversight:
             done = await _tried("the shadow", shadow.answer_due(self._house, self._busy))
             if not done:
                 await asyncio.sleep(self._house.settings.standing.watch_seconds)
+
+    async def tell(self) -> None:
+        """Notices of alarms, until cancelled: a mail server that hangs holds up nothing else."""
+        while True:
+            await _tried("notices", asyncio.to_thread(notices.tell_due, self._house))
+            await asyncio.sleep(self._house.settings.standing.watch_seconds)
 
     def _keep_warm(self) -> None:
         wanted = self._wanted()

@@ -29,6 +29,8 @@ from radloop.domain.enums import GateOutcome, Split, Standing
 from radloop.domain.errors import IntegrityError, NotFound, Rejected
 from radloop.domain.ids import new_id, utc_now
 from radloop.domain.records import AuditEvent, Cohort, CohortMember, Evaluation, GateVerdict, ModelVersion
+from radloop.domain.watching import AlarmState
+from radloop.ledger import alarms as alarm_rows
 from radloop.ledger import checks as check_rows
 from radloop.ledger import cohorts as cohort_rows
 from radloop.ledger import evaluations as evaluation_rows
@@ -38,6 +40,8 @@ from radloop.ledger import standing as standing_rows
 log = structlog.get_logger()
 DENIED: Final = "model.evaluate.deny"
 NEWEST_CHECKS: Final = 1000
+OF_A_MODEL: Final = "."
+"""In the name of a check against a model's baseline: `cxr_pneumonia.combination`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,12 +283,15 @@ def _golden(house: House, plan: ChangePlan, challenger: ModelVersion, bench: Ben
 
 
 def _drift(conn: Connection, plan: ChangePlan) -> GateVerdict:
-    """The newest outcome of every check of the plan's suite."""
+    """The open alarms on the model, and the newest outcome of each check of the plan's suite that nobody has judged."""
+    decided = {alarm.cause.check for alarm in alarm_rows.known(conn, [AlarmState.ACKNOWLEDGED])}
     newest: dict[str, str] = {}
     for one in check_rows.latest(conn, NEWEST_CHECKS):
-        if one.suite == plan.gates.drift.suite:
+        # What a baseline says of a window is alarmed by its cause; its checks are for people to look at.
+        if one.suite == plan.gates.drift.suite and one.check not in decided and OF_A_MODEL not in one.check:
             newest.setdefault(one.check, one.outcome)
-    return conditions.drift(newest)
+    alarms = alarm_rows.blocking(conn, plan.plan.model)
+    return conditions.drift(newest, [f"{alarm.id} ({alarm.cause.words})" for alarm in alarms])
 
 
 def _conclude(house: House, look: Evaluation, verdicts: tuple[GateVerdict, ...]) -> Evaluation:

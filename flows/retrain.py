@@ -17,7 +17,7 @@ import numpy as np
 import structlog
 from sqlalchemy import Connection
 
-from flows import provenance, standing
+from flows import cohort_checks, provenance, standing
 from flows.cohorts import build, load_arrays
 from flows.house import House
 from flows.training_child import Child, train
@@ -73,12 +73,14 @@ def retrain(
 
     Raises:
         NotFound: there is no such model or cohort.
-        Rejected: the cohort has too few images of a label, or the champion's bundle is damaged.
+        Rejected: the cohort fails the suite `labels` or has too few images of a label, or the champion's bundle is
+            damaged.
         Unavailable: the model is being trained just now, or the training process was killed: try again, and it goes on.
         Permanent: the training failed, or copies of the cohort were deleted; the run is on record as FAILED.
     """
     recipe_of(model)
     frozen = _cohort(house, model, actor, cohort)
+    cohort_checks.hold(house, frozen, actor)
     with _alone(house, model):
         job = _begun(house, frozen, actor, from_scratch=from_scratch)
         if job.run.state is RunState.DONE:

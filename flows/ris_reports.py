@@ -6,7 +6,7 @@ then the sign-off, each its own transaction and idempotent; the gateway notes th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -22,9 +22,11 @@ from integrations.hl7 import Presence, Report, ReportStatus
 from radloop import audit
 from radloop.domain.enums import Awareness, ResultStatus, VerdictKind, VerdictSource
 from radloop.domain.errors import DuplicateConflict, NotFound, Permanent, Rejected
+from radloop.domain.ids import new_id, utc_now
 from radloop.domain.records import Finding, Result, SignOff, StudyVersion
-from radloop.ledger import references
+from radloop.ledger import reading_times, references
 from radloop.ledger import results as result_rows
+from radloop.ledger.reading_times import ReadingTime
 
 log = structlog.get_logger()
 ACTOR: Final = "gateway"
@@ -82,6 +84,7 @@ def receive(house: House, received: Received) -> None:
     if received.report.status is ReportStatus.NOT_FINAL:
         _note(house, received, "report.ignored", "not final")
         return
+    _keep_times(house, received)
     with house.ledger.read() as conn:
         matched = _match(conn, house, received.report)
     if isinstance(matched, Unclear):
@@ -97,6 +100,28 @@ def receive(house: House, received: Received) -> None:
 def key_of(peer: str, control_id: str, digest: str, number: int) -> str:
     """What names report `number` of a message: its sender, MSH-10, and the SHA-256 of all of it but its header."""
     return sha256_of(peer, control_id, digest, str(number))
+
+
+def _keep_times(house: House, received: Received) -> None:
+    """How long the reading took, also of a study that no model read: an audit compares the two."""
+    began, ended = received.report.began, received.report.ended
+    if began is None or ended is None or not began <= ended:
+        return
+    with house.ledger.write() as conn:
+        study = _study(conn, received.report)
+        version = None if isinstance(study, Unclear) else references.read_version(conn, study)
+        if version is not None:
+            time = ReadingTime(
+                id=new_id("rt"),
+                version_id=version.id,
+                began_at=began.astimezone(UTC),
+                ended_at=ended.astimezone(UTC),
+                peer=received.peer,
+                source_id=received.key,
+                at=utc_now(),
+            )
+            if reading_times.add(conn, time):
+                audit.append(conn, event(ACTOR, "reading.time", "study_version", version.id, f"from {received.peer}"))
 
 
 def _match(conn: Connection, house: House, report: Report) -> Matched | Unclear:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,12 +11,16 @@ from sqlalchemy import Connection
 
 from models.catalog import catalog
 from models.spec import CARD, MANIFEST, ModelSpec, read_spec
+from radloop.domain.enums import Standing
 from radloop.domain.errors import IntegrityError
 from radloop.domain.records import Acquisition, ModelVersion
 from radloop.ledger import models as model_rows
+from radloop.ledger import shadowed as shadowed_rows
+from radloop.ledger.windows import device_of
 from radloop.settings import Route
 
 NO_ROUTE = "no route matched"
+IN_SHADOW = "the scanner is in the shadow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +60,12 @@ def plan(conn: Connection, names: Sequence[str], images: Sequence[Acquisition], 
     if not names:
         return Plan(reasons=(NO_ROUTE,))
     found = {name: _champion(conn, name, images, installed) for name in names}
-    return Plan(
+    made = Plan(
         appointments=tuple(one for one in found.values() if isinstance(one, Appointment)),
         reasons=tuple(one for one in found.values() if isinstance(one, str)),
     )
+    scanners = [(one.site, device_of(one.manufacturer, one.model_name, one.station)) for one in images]
+    return _silent(made) if shadowed_rows.any_of(conn, scanners) else made
 
 
 def appoint(model: ModelVersion, images: Sequence[Acquisition], installed: Path) -> Appointment | None:
@@ -94,6 +100,12 @@ def _card(folder: Path) -> ModelSpec:
     if spec.digest != folder.name or hashlib.sha256((folder / CARD).read_bytes()).hexdigest() != listed:
         raise IntegrityError("a model's card does not match its manifest")
     return spec
+
+
+def _silent(plan: Plan) -> Plan:
+    """The same models read, as a shadow does: what they say is kept, and shown and sent to nobody."""
+    appointments = tuple(replace(one, model=replace(one.model, standing=Standing.SHADOW)) for one in plan.appointments)
+    return Plan(appointments=appointments, reasons=(*plan.reasons, IN_SHADOW))
 
 
 def _champion(conn: Connection, name: str, images: Sequence[Acquisition], installed: Path) -> Appointment | str:

@@ -75,6 +75,16 @@ async def retrain(schedule: str) -> State[None]:
     return Completed(message=await asyncio.to_thread(retrain_due, house, model))
 
 
+@flow(name="audit", validate_parameters=False, persist_result=False)
+async def audit(schedule: str) -> State[None]:
+    """Report on the signed studies since a schedule's last report."""
+    from flows.audits.keeping import audit_scheduled  # noqa: PLC0415 - scipy comes with it
+
+    house = houses.current()
+    report = await asyncio.to_thread(audit_scheduled, house, house.settings.schedules[schedule])
+    return Completed(message=f"{report.id}: {report.digest}")
+
+
 @flow(name="promote", validate_parameters=False, persist_result=False)
 async def promote(model: str, digest: str, actor: str, cohort: str | None = None) -> State[None]:
     """Hold a version against champion and original: every gate of its change plan."""

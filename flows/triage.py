@@ -14,12 +14,13 @@ import structlog
 from pydicom import Dataset
 from sqlalchemy import Connection
 
-from flows import acquisitions, answers, inference, readings, routing
+from flows import acquisitions, answers, door, inference, readings, routing
+from flows.door import Told
 from flows.encoding import Invalid, Made, encode_result, predecessor_id
 from flows.house import House
 from flows.routing import Appointment, Plan
 from radloop import audit
-from radloop.domain.enums import ResultStatus, Urgency
+from radloop.domain.enums import ResultStatus, Standing, Urgency
 from radloop.domain.errors import InvalidObject, Rejected, Unavailable
 from radloop.domain.ids import utc_now
 from radloop.domain.records import Acquisition, AuditEvent, Instance, ModelVersion, Result, StudyVersion
@@ -80,6 +81,11 @@ class Reading:
         return tuple(one.outcome for one in self.answers if isinstance(one.outcome, Result))
 
     @property
+    def spoken(self) -> tuple[Result, ...]:
+        """Those results that people are shown: not what a scanner in the shadow was answered."""
+        return tuple(result for result in self.results if result.model.standing is Standing.CHAMPION)
+
+    @property
     def waiting(self) -> bool:
         """Whether a model is still to be asked again."""
         return len(self.results) < len(self.answers)
@@ -111,8 +117,9 @@ async def read_silently(house: House, version: StudyVersion, model: ModelVersion
     appointment = routing.appoint(model, rows, house.settings.models_path)
     if appointment is None:
         raise Unavailable(f"{model.name} {model.version} is not installed")
-    made = await _ask(house, reading, appointment)
-    return await asyncio.to_thread(_keep, house, version, made)
+    told = await _ask(house, reading, appointment)
+    # Whoever reads silently is no witness against a study.
+    return await asyncio.to_thread(_keep, house, version, replace(told, remarks=()))
 
 
 async def fetch(house: House, version: StudyVersion) -> Reading:
@@ -137,7 +144,7 @@ async def encode(house: House, reading: Reading) -> Reading:
         *(
             encode_result(house, reading.version, one.appointment, one.outcome, _sources(reading, one.appointment))
             for one in reading.answers
-            if isinstance(one.outcome, Result)
+            if isinstance(one.outcome, Result) and one.outcome in reading.spoken
         )
     )
     return replace(reading, objects=tuple(one for of_result in made for one in of_result))
@@ -190,22 +197,26 @@ async def _answer(house: House, reading: Reading, appointment: Appointment) -> A
     if known is not None:
         return Answer(appointment, known)
     try:
-        made = await _ask(house, reading, appointment)
+        told = await _ask(house, reading, appointment)
     except Unavailable as error:
         await asyncio.to_thread(_note_attempt, house, reading.version, appointment, error)
         return Answer(appointment, error)
-    return Answer(appointment, await asyncio.to_thread(_keep, house, reading.version, made))
+    return Answer(appointment, await asyncio.to_thread(_keep, house, reading.version, told))
 
 
-async def _ask(house: House, reading: Reading, appointment: Appointment) -> Result:
+async def _ask(house: House, reading: Reading, appointment: Appointment) -> Told:
     version_id, model, spec = reading.version.id, appointment.model, appointment.spec
     if appointment.refusal is not None:
-        return answers.not_applicable(version_id, model, appointment.refusal, utc_now())
-    readable = {row.instance_id for row in spec.readable([picture.row for picture in reading.pictures])}
+        return Told(answers.not_applicable(version_id, model, appointment.refusal, utc_now()))
+    rows = [picture.row for picture in reading.pictures]
+    remarks = await door.at_headers(appointment, rows)
+    readable = {row.instance_id for row in spec.readable(rows)}
     instances = [picture.instance for picture in reading.pictures if picture.instance.id in readable]
     answer = await inference.ask(house, model, instances)
     overrides = house.settings.escalation.get(model.name, {})
-    return answers.answered(version_id, model, spec, answer, overrides, utc_now())
+    made = answers.answered(version_id, model, spec, answer, overrides, utc_now())
+    seen = door.sound(answer, readable)
+    return Told(made, seen, remarks + await door.at_pixels(house, appointment, rows, seen))
 
 
 def _known(house: House, version: StudyVersion, appointment: Appointment) -> Result | None:
@@ -214,10 +225,12 @@ def _known(house: House, version: StudyVersion, appointment: Appointment) -> Res
     return next((result for result in found if result.model.digest == appointment.model.digest), None)
 
 
-def _keep(house: House, version: StudyVersion, made: Result) -> Result:
+def _keep(house: House, version: StudyVersion, told: Told) -> Result:
+    made = told.result
     with house.ledger.write() as conn:
         linked = replace(made, predecessor_id=predecessor_id(conn, version, made.model.name))
         if result_rows.add(conn, linked):
+            door.keep(conn, replace(told, result=linked))
             audit.append(conn, _event("result", "result", linked.id, f"{linked.model.name} {linked.status}"))
             return linked
     kept = next(r for r in _results(house, version) if r.model.digest == made.model.digest)
@@ -271,7 +284,7 @@ def _quarantine(conn: Connection, invalid: Invalid) -> None:
 
 def _urgency(conn: Connection, reading: Reading) -> Urgency:
     """The highest of the results and of the version that each replaces: a study only ever rises."""
-    results = reading.results
+    results = reading.spoken
     last = None if results else references.version_before(conn, reading.version)
     found = [last.urgency] if last else [result.urgency for result in results]
     for result in results:

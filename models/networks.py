@@ -37,6 +37,7 @@ class OrientedGradients(nn.Module):
     def __init__(self, bins: int = 8, grid: int = 8, halvings: int = 1) -> None:
         super().__init__()
         self.halvings = halvings
+        self.grid = grid
         self.gradients = Gradients(bins)
         self.cells = nn.AdaptiveAvgPool2d(grid)
         self.head = nn.Linear(self.blocks(bins, grid)[-1], 1)
@@ -46,6 +47,10 @@ class OrientedGradients(nn.Module):
         """Where the feature blocks end: contrast-normalised gradients, gradients, thumbnail."""
         cells = grid * grid
         return bins * cells, 2 * bins * cells, (2 * bins + 1) * cells
+
+    def ends(self) -> tuple[int, int, int]:
+        """Where this one's feature blocks end."""
+        return self.blocks(self.gradients.bins, self.grid)
 
     def forward(self, batch: Tensor) -> Tensor:
         """Logits (N, 1)."""

@@ -13,6 +13,7 @@ from safetensors.torch import load as load_tensors
 from torch import Tensor
 
 from models.bundles import contents
+from models.embedding import embeddings, penultimate
 from models.explanation.gradcam import scores_and_maps
 from models.networks import Committee, Member
 from models.preparation import Floats, resample
@@ -21,6 +22,18 @@ from radloop.domain.errors import IntegrityError
 
 INFERENCE = "configs/inference.json"
 WEIGHTS = "models/model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A batch, read: calibrated `probabilities` (N, targets), Grad-CAM `maps` (N, targets, h, w), `embeddings` (N, 64).
+
+    All float32; probabilities and maps 0..1.
+    """
+
+    probabilities: Floats
+    maps: Floats
+    embeddings: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +59,26 @@ class LoadedModel:
 
     def predict_and_explain(self, batch: Tensor) -> tuple[Floats, Floats]:
         """Both of the above in one forward pass; the probabilities equal those of `predict`."""
+        read = self.read(batch)
+        return read.probabilities, read.maps
+
+    def read(self, batch: Tensor) -> Read:
+        """All that one forward pass over a batch (N, 1, S, S) tells, embeddings too: see `models.embedding`."""
         votes = torch.cat([batch, batch.flip(3)]) if self.network.flip else batch
-        logits, maps = scores_and_maps(self.network.votes, self.network.layers(), votes)
+        with penultimate(self.network) as features:
+            logits, maps = scores_and_maps(self.network.votes, self.network.layers(), votes)
+        found = embeddings(self.network, features, len(batch))
         if self.network.flip:
             size = len(batch)
             logits = (logits[:size] + logits[size:]) / 2
             maps = (maps[:size] + maps[size:].flip(3)) / 2
-        return self._calibrated(logits), maps.numpy().astype(np.float32)
+        return Read(self._calibrated(logits), maps.numpy().astype(np.float32), found)
+
+    def embed(self, batch: Tensor) -> Floats:
+        """The embeddings (N, 64), float32, of a batch alone; equal to those of `read` but for the last digits."""
+        with torch.inference_mode(), penultimate(self.network) as features:
+            self.network.votes(batch)
+        return embeddings(self.network, features, len(batch))
 
     def _calibrated(self, logits: Tensor) -> Floats:
         card = self.spec.calibration

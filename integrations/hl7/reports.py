@@ -47,7 +47,8 @@ class Report:
     """One OBR and its OBX. `numbers` are candidates for the accession number, the best first.
 
     `text` is every TX, FT and ST observation, one line each; `conclusion` the impression, or all of it where none is
-    marked. `awareness` is None where nothing says whether the reader had seen the AI.
+    marked. `awareness` is None where nothing says whether the reader had seen the AI; `began` and `ended`, when the
+    interpreter began and ended to read, where nothing says so.
     """
 
     status: ReportStatus
@@ -59,6 +60,8 @@ class Report:
     text: str = field(repr=False)
     conclusion: str = field(repr=False)
     awareness: Awareness | None = None
+    began: datetime | None = None
+    ended: datetime | None = None
 
     def says(self, code: Code) -> frozenset[Presence]:
         """What the coded observations say of a finding: nothing, one thing, or both."""
@@ -125,6 +128,8 @@ def _report(group: Sequence[Segment], patient_id: str, zone: tzinfo) -> Report:
         text=text,
         conclusion=impression or text,
         awareness=_awareness(observed),
+        began=_moment(request.value(32, 2), zone),
+        ended=_moment(request.value(32, 3), zone),
     )
 
 
@@ -140,8 +145,11 @@ def _numbers(group: Sequence[Segment]) -> tuple[str, ...]:
 
 
 def _interpreter(request: Segment) -> Interpreter:
-    """OBR-32 is NDL: its first component is a CNN, or the id itself where systems write XCN across components."""
-    if request.value(32, 1, 2):
+    """OBR-32 is NDL: its first component is a CNN, or the id itself where systems write XCN across components.
+
+    Its second and third are the times of reading (section 2.A.47): a time is nobody's name.
+    """
+    if request.value(32, 1, 2) or _MOMENT.fullmatch(request.value(32, 2)):
         number, family, given = (request.value(32, 1, part) for part in (1, 2, 3))
     else:
         number, family, given = (request.value(32, part) for part in (1, 2, 3))

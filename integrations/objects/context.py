@@ -81,7 +81,7 @@ class AnswerContext:
     `title` is the model's name for people. `sources` maps the id of each instance read, in order, to its
     header (no pixel data). `pictures` maps store keys to PNG bytes: the picture and heatmap that findings
     name. `calibration` says how the probabilities were calibrated, as the model's card has it. `signed` is None until
-    a reader has closed the study.
+    a reader has closed the study. `quality` are sentences on what is odd about the images.
     """
 
     study: StudyVersion
@@ -95,6 +95,7 @@ class AnswerContext:
     software_version: str
     calibration: str = "not stated"
     signed: Signed | None = None
+    quality: tuple[str, ...] = ()
 
 
 class Encoder(Protocol):

@@ -59,7 +59,13 @@ def ranked(ctx: AnswerContext) -> tuple[Finding, ...]:
 def lines(ctx: AnswerContext) -> tuple[str, ...]:
     """The whole report, a line each."""
     said = [failure(ctx)] if failure(ctx) else [finding_line(f) for f in ranked(ctx)]
-    return (_QUALIFIED[ctx.result.model.qualification], *said, f"Model: {model_line(ctx)}")
+    odd = [f"Image quality: {note}" for note in quality(ctx)]
+    return (_QUALIFIED[ctx.result.model.qualification], *said, *odd, f"Model: {model_line(ctx)}")
+
+
+def quality(ctx: AnswerContext) -> tuple[str, ...]:
+    """What is odd about the images, a sentence each: the answer may be less sure than its numbers say."""
+    return tuple(plain(note) for note in ctx.quality)
 
 
 def conclusion(ctx: AnswerContext) -> str:

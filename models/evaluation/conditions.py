@@ -62,9 +62,14 @@ def golden(
     return _held("golden", outcome, len(first), f"{words}; {against}")
 
 
-def drift(outcomes: Mapping[str, str]) -> GateVerdict:
-    """No data check failed when it last ran: `outcomes` by check, "pass", "fail" or "insufficient data"."""
-    failing = sorted(check for check, outcome in outcomes.items() if outcome == "fail")
+def drift(outcomes: Mapping[str, str], alarms: Sequence[str] = ()) -> GateVerdict:
+    """No alarm is open, and no data check that nobody has decided on failed when it last ran.
+
+    Args:
+        outcomes: by check, "pass", "fail" or "insufficient data".
+        alarms: the open alarms that concern the model, each in a few words.
+    """
+    failing = [*alarms, *sorted(check for check, outcome in outcomes.items() if outcome == "fail")]
     outcome = GateOutcome.FAIL if failing else GateOutcome.PASS
     quiet = "no alarm is open" if outcomes else "no check has run yet"
     return _held("drift", outcome, len(outcomes), f"open alarms: {', '.join(failing)}" if failing else quiet)

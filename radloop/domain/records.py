@@ -7,6 +7,7 @@ data: they stay in the ledger, the store and the messages meant for them. Times 
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from radloop.domain.acquired import Seen
 from radloop.domain.enums import (
     ActorKind,
     ApprovalKind,
@@ -287,7 +288,11 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquisition:
-    """One typed row per instance: what the data checks look at. No patient text, no UID."""
+    """One typed row per instance: what the data checks look at. No patient text, no UID.
+
+    `site`: the peer that sent it. `exposure` in mAs, `exposure_time`, `repetition_time` and `echo_time` in ms,
+    `flip_angle` in degrees, `field_strength` in tesla, `spacing` and `thickness` in mm.
+    """
 
     instance_id: str
     version_id: str
@@ -312,6 +317,13 @@ class Acquisition:
     kernel: str = ""
     transfer_syntax: str = ""
     missing_tags: tuple[str, ...] = ()
+    site: str = ""
+    sequence: str = ""
+    exposure_time: float | None = None
+    repetition_time: float | None = None
+    echo_time: float | None = None
+    flip_angle: float | None = None
+    field_strength: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,7 +340,11 @@ class TargetScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceAnswer:
-    """One model's answer for one study version, as the inference service returns it."""
+    """One model's answer for one study version, as the inference service returns it.
+
+    `seen`: what was found of each image that was read, in their order; an image whose facts could not be told is not
+    among them.
+    """
 
     model: str
     digest: str
@@ -337,6 +353,7 @@ class InferenceAnswer:
     scores: tuple[TargetScore, ...]
     run: Run
     quality: tuple[str, ...] = field(default=())
+    seen: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

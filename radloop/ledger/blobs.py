@@ -4,12 +4,15 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, select
 
+from radloop.ledger.audit_reports import audit_report_files
 from radloop.ledger.learning import training_copies
 from radloop.ledger.tables import findings, instances, objects, quarantine
+from radloop.ledger.watching import baselines
 
 NAMED_BY = (
     instances.c.blob_key, objects.c.blob_key, quarantine.c.blob_key, findings.c.picture_key, findings.c.heatmap_key,
-    training_copies.c.blob_key,
+    training_copies.c.blob_key, audit_report_files.c.blob_key,
+    baselines.c.blob_key,
 )  # fmt: skip
 
 

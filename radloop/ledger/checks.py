@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from radloop.domain.ids import new_id, utc_now
 from radloop.ledger.tables import checks
@@ -36,3 +36,9 @@ def latest(conn: Connection, limit: int) -> tuple[CheckOutcome, ...]:
     query = select(*(checks.c[name] for name in CheckOutcome.__dataclass_fields__))
     found = conn.execute(query.order_by(checks.c.at.desc(), checks.c.id).limit(limit))
     return tuple(CheckOutcome(**row._mapping) for row in found)  # noqa: SLF001 - public in spite of its name
+
+
+def counts(conn: Connection) -> dict[tuple[str, str], int]:
+    """How many outcomes there ever were, by suite and outcome."""
+    query = select(checks.c.suite, checks.c.outcome, func.count()).group_by(checks.c.suite, checks.c.outcome)
+    return {(row[0], row[1]): row[2] for row in conn.execute(query)}

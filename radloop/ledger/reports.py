@@ -7,8 +7,9 @@ from typing import TypedDict
 
 from sqlalchemy import Connection
 
+from radloop.domain.acquired import QualityNote
 from radloop.domain.records import Delivery, Finding, Result, StudyVersion
-from radloop.ledger import deliveries, results, studies
+from radloop.ledger import deliveries, quality_notes, results, studies
 
 
 class EvidenceRow(TypedDict):
@@ -33,6 +34,15 @@ class FindingRow(TypedDict):
     laterality: str | None
 
 
+class NoteRow(TypedDict):
+    """What a check at the door said of a result's images."""
+
+    check: str
+    outcome: str
+    detail: str
+    instance: str | None
+
+
 class ResultRow(TypedDict):
     """One model version's answer."""
 
@@ -45,6 +55,7 @@ class ResultRow(TypedDict):
     status: str
     reason: str | None
     findings: list[FindingRow]
+    quality: list[NoteRow]
 
 
 class DeliveryRow(TypedDict):
@@ -92,10 +103,11 @@ def _rows(conn: Connection, versions: tuple[StudyVersion, ...]) -> list[StudyRow
     sent: dict[str, list[Delivery]] = defaultdict(list)
     for delivery in deliveries.of_versions(conn, ids):
         sent[delivery.version_id].append(delivery)
-    return [_study(version, answers[version.id], sent[version.id]) for version in versions]
+    notes = quality_notes.of_versions(conn, ids)
+    return [_study(version, answers[version.id], sent[version.id], notes[version.id]) for version in versions]
 
 
-def _study(version: StudyVersion, answers: list[Result], sent: list[Delivery]) -> StudyRow:
+def _study(version: StudyVersion, answers: list[Result], sent: list[Delivery], notes: list[QualityNote]) -> StudyRow:
     evidence = version.evidence
     return {
         "study_uid": version.study_uid,
@@ -108,12 +120,12 @@ def _study(version: StudyVersion, answers: list[Result], sent: list[Delivery]) -
         "completed_at": _iso(version.completed_at),
         "answered_at": _iso(version.answered_at),
         "instances": version.instances,
-        "results": [_result(result) for result in answers],
+        "results": [_result(one, [note for note in notes if note.result_id == one.id]) for one in answers],
         "deliveries": [_delivery(delivery) for delivery in sent],
     }
 
 
-def _result(result: Result) -> ResultRow:
+def _result(result: Result, notes: list[QualityNote]) -> ResultRow:
     return {
         "id": result.id,
         "model": result.model.name,
@@ -124,7 +136,12 @@ def _result(result: Result) -> ResultRow:
         "status": result.status,
         "reason": result.reason,
         "findings": [_finding(finding) for finding in result.findings],
+        "quality": [_note(note) for note in notes],
     }
+
+
+def _note(note: QualityNote) -> NoteRow:
+    return {"check": note.check, "outcome": note.outcome, "detail": note.detail, "instance": note.instance_id}
 
 
 def _finding(finding: Finding) -> FindingRow:

@@ -137,7 +137,13 @@ acquisitions = Table(
             "protocol", "photometric", "kernel", "transfer_syntax",
         )
     ),
+    # Rows of before have none of these: their site is that of their instance.
+    *(Column(name, Text, nullable=False, server_default="") for name in ("site", "sequence")),
     *(Column(name, Float) for name in ("kvp", "exposure", "spacing", "thickness")),
+    *(
+        Column(name, Float)
+        for name in ("exposure_time", "repetition_time", "echo_time", "flip_angle", "field_strength")
+    ),
     *(Column(name, Integer) for name in ("rows", "columns", "frames", "bits_stored")),
     Column("missing_tags", JSON, nullable=False),
 )  # fmt: skip

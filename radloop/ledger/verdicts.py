@@ -1,5 +1,7 @@
 """What readers said of findings. A row is never changed: a reader who changes their mind adds another."""
 
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -34,6 +36,14 @@ def of_result(conn: Connection, result_id: str) -> tuple[Verdict, ...]:
 def of_version(conn: Connection, version_id: str) -> tuple[Verdict, ...]:
     """Every verdict on a study version, in order of time."""
     return _verdicts(conn, select(verdicts).where(_v.version_id == version_id))
+
+
+def of_versions(conn: Connection, version_ids: Collection[str]) -> dict[str, list[Verdict]]:
+    """Every verdict on these study versions, in order of time, by version id. Ask for some hundreds at a time."""
+    grouped: dict[str, list[Verdict]] = defaultdict(list)
+    for verdict in _verdicts(conn, select(verdicts).where(_v.version_id.in_(version_ids))):
+        grouped[verdict.version_id].append(verdict)
+    return grouped
 
 
 def since(conn: Connection, model: str, at: datetime | None) -> tuple[Verdict, ...]:

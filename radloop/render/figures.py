@@ -96,11 +96,11 @@ def reliability(bins: Sequence[Bin], words: str) -> Drawing:
     return Drawing(WIDTH, HEIGHT, f"Calibration. {words}", tuple(shapes))
 
 
-def forest(rows: Sequence[Row], measure: str, reference: float | None = None) -> Drawing:
+def forest(rows: Sequence[Row], measure: str, reference: float | None = None, title: str = "Subgroups") -> Drawing:
     """One row a subgroup: measure and interval on an axis from 0 to 1; `reference` is a dashed line through all."""
     height = FOREST_TOP + ROW * len(rows) + FOREST_BOTTOM
     bottom = FOREST_TOP + ROW * len(rows)
-    shapes: list[Shape] = [Rect(0, 0, FOREST_WIDTH, height), Text((16.0, 24.0), "Subgroups", 13.0, INK, bold=True)]
+    shapes: list[Shape] = [Rect(0, 0, FOREST_WIDTH, height), Text((16.0, 24.0), title, 13.0, INK, bold=True)]
     shapes += [shape for tick in TICKS for shape in _forest_tick(tick, bottom)]
     if reference is not None:
         shapes.append(Line((_across(reference), FOREST_TOP), (_across(reference), bottom), ORANGE, 1.2, dashed=True))

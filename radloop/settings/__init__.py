@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from radloop.domain.errors import SettingsError
+from radloop.settings.auditing import AuditSettings, RoiSettings
 from radloop.settings.learning import (
     ConsentSettings,
     ConsoleSettings,
@@ -41,8 +42,10 @@ from radloop.settings.sections import (
     StoreSettings,
     Tls,
 )
+from radloop.settings.watching import NotifySettings, WatchSettings
 
 __all__ = [
+    "AuditSettings",
     "CompletenessSettings",
     "Condition",
     "ConsentSettings",
@@ -52,10 +55,12 @@ __all__ = [
     "GatewaySettings",
     "InferenceSettings",
     "LedgerSettings",
+    "NotifySettings",
     "Peer",
     "Phrase",
     "Reader",
     "RetentionSettings",
+    "RoiSettings",
     "Route",
     "RunnerSettings",
     "Schedule",
@@ -66,6 +71,7 @@ __all__ = [
     "StoreSettings",
     "Tls",
     "TrainingSettings",
+    "WatchSettings",
     "child_environment",
     "default_home",
     "export",
@@ -111,6 +117,10 @@ class Settings(BaseSettings):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     standing: StandingSettings = Field(default_factory=StandingSettings)
+    watch: WatchSettings = Field(default_factory=WatchSettings)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
+    roi: RoiSettings = Field(default_factory=RoiSettings)
     schedules: dict[str, Schedule] = Field(default_factory=dict)
 
     @field_validator("peers", mode="after")
@@ -161,6 +171,11 @@ class Settings(BaseSettings):
     def training_path(self) -> Path:
         """The folder of checkpoints and of bundles in the making."""
         return self.training.folder or self.home / "training"
+
+    @property
+    def data_docs_path(self) -> Path:
+        """The folder of the pages that show what the data checks found."""
+        return self.home / "data-docs"
 
     @property
     def models_path(self) -> Path:

@@ -205,14 +205,16 @@ class DeliverySettings(Section):
 class Schedule(Section):
     """A flow that runs by the clock. Its name is the table's: `[schedules.NAME]`."""
 
-    flow: Literal["ingest", "watch", "retrain"] = Field(description="which flow")
+    flow: Literal["ingest", "watch", "retrain", "audit"] = Field(description="which flow")
     cron: str = Field(description='when, e.g. "*/15 * * * *"')
     paused: bool = Field(False, description="keep it, but do not run it")
     peer: str | None = Field(None, description="ingest: the peer that is queried")
     folder: Path | None = Field(None, description="ingest: the folder that is imported")
     modality: str = Field("", description="ingest: only this modality")
-    model: str | None = Field(None, description="retrain: the model")
-    since: str = Field("1d", pattern=r"^[0-9]+[hd]$", description="ingest: how far back, e.g. 12h or 1d")
+    model: str | None = Field(None, description="retrain: the model; audit: this one only")
+    since: str = Field(
+        "1d", pattern=r"^[0-9]+[hd]$", description="how far back: 12h or 1d; audit: the first one, where not given 90d"
+    )
 
     @model_validator(mode="after")
     def _ingest_has_one_source(self) -> "Schedule":

@@ -11,6 +11,9 @@ from typer.core import TyperGroup
 
 from radloop.domain.errors import RadloopError
 from serving.cli import (
+    alarms,
+    baselines,
+    checks,
     cohorts,
     consent,
     demo,
@@ -20,7 +23,9 @@ from serving.cli import (
     processes,
     promotion,
     queue,
+    reports,
     setup,
+    simulate,
     site,
     standing,
     studies,
@@ -84,6 +89,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "studies": studies.studies,
     "show": studies.show,
     "demo": demo.demo,
+    "simulate": simulate.simulate,
     "retrain": training.retrain,
     "runs": training.runs,
     "evaluate": promotion.evaluate,
@@ -100,7 +106,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "signoff": verdicts.signoff,
     "overrides": verdicts.overrides,
     "unmatched": verdicts.unmatched,
+    "checks": checks.checks,
+    "watch": alarms.watch,
     "conformance": site.conformance,
+    "roi": reports.roi,
 }
 
 for command_name, command in COMMANDS.items():
@@ -108,6 +117,8 @@ for command_name, command in COMMANDS.items():
 
 for name, group in (
     ("queue", queue.app),
+    ("alarms", alarms.app),
+    ("baseline", baselines.app),
     ("cohort", cohorts.app),
     ("consent", consent.app),
     ("schedule", site.schedule),
@@ -116,6 +127,7 @@ for name, group in (
     ("audit", governance.audit),
     ("keys", governance.keys),
     ("models", standing.models),
+    ("report", reports.app),
 ):
     app.add_typer(group, name=name)
 

@@ -111,6 +111,8 @@ def _print_result(result: "ResultRow") -> None:
     )
     columns = ("finding", "probability", "threshold", "severity", "urgency", "location", "side")
     print_table(title, columns, (_finding_line(finding) for finding in result["findings"]))
+    for note in result["quality"]:
+        say(f"  {note['outcome']} {note['check']}: {note['detail']}")
 
 
 def _finding_line(finding: "FindingRow") -> tuple[object, ...]:

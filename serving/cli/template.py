@@ -25,6 +25,17 @@ EXAMPLES: Final[dict[str, str]] = {
     "keys": '"/srv/radloop/keys"',
     "folder": '"/srv/radloop/training"',
     "pictures_days": "365",
+    "smtp_host": '"mail.example.org"',
+    "smtp_ca": '"/etc/radloop/mail-ca.pem"',
+    "smtp_password_file": '"/etc/radloop/mail.secret"',
+    "sender": '"radloop@example.org"',
+    "recipients": '["it@example.org"]',
+    "webhook": '"https://hooks.example.org/radloop"',
+    "webhook_secret_file": '"/etc/radloop/webhook.secret"',
+    "reader_hour_cost": "150.0",
+    "minutes_saved_per_study": "0.5",
+    "minutes_lost_per_override": "1.0",
+    "cost_per_year": "40000.0",
 }
 
 # Tables that a site names itself: they cannot be generated from defaults.
@@ -94,6 +105,17 @@ when = {{ modality = ["MR"], body_part = ["BRAIN", "HEAD", ""] }}
 flow = "watch"
 cron = "0 * * * *"
 since = "1d"
+
+# and over the last thirty days', every night: what moves slowly shows there
+[schedules.watch_daily]
+flow = "watch"
+cron = "30 4 * * *"
+since = "30d"
+
+# what a quarter's signed studies say of the models; each report begins where the last one ended
+#[schedules.audit]
+#flow = "audit"
+#cron = "0 6 1 1,4,7,10 *"
 
 #[schedules.night]
 #flow = "ingest"

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from flows.encoding import SOFTWARE_VERSION
 from flows.house import House
 from radloop.domain.errors import RadloopError
+from serving.console.alarms import alarms
 from serving.console.guard import DEADLINE_SECONDS, Guard
 from serving.console.health import health
 from serving.console.readings import api
@@ -22,6 +23,7 @@ def build(house: House, deadline_seconds: float = DEADLINE_SECONDS) -> ASGIApp:
     )
     app.state.house = house
     app.include_router(api)
+    app.include_router(alarms)
     app.include_router(health)
     for kind, answer in (
         (RadloopError, answer_ours),

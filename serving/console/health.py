@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from radloop.ledger import actors as actor_rows
 from serving.console.identity import HouseHere
 from serving.console.readings import signoffs_entered, verdicts_entered
+from serving.console.watched import registry_of
 
 health = APIRouter(include_in_schema=False)
 registry = CollectorRegistry()
@@ -30,6 +31,8 @@ def readyz(house: HouseHere) -> Response:
 
 
 @health.get("/metrics")
-def metrics() -> Response:
-    """Prometheus text."""
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+def metrics(house: HouseHere) -> Response:
+    """Prometheus text: what this process counted, and what the ledger knows of alarms and checks."""
+    with house.ledger.read() as conn:
+        watched = generate_latest(registry_of(conn))
+    return Response(generate_latest(registry) + watched, media_type=CONTENT_TYPE_LATEST)

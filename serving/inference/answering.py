@@ -1,12 +1,14 @@
 """From the readings of a study's images to the study's answer, with the pictures that explain it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from models.explanation import hottest_box
 from models.preparation import Floats, to_picture
 from models.runtime import LoadedModel
+from radloop.domain.acquired import Seen
 from radloop.domain.enums import ResultStatus
 from radloop.domain.records import InferenceAnswer, Run, TargetScore
 from radloop.render import heat, to_png
@@ -62,7 +64,17 @@ def answered(
         scores=scores,
         run=run,
         quality=_quality([reading.view for reading in readings], unseen),
+        seen=tuple(_seen(readings)),
     )
+
+
+def _seen(readings: Iterable[Reading]) -> Iterator[Seen]:
+    """What each image that was read is like, for the data checks."""
+    for reading in readings:
+        facts, embedding = reading.view.facts, reading.embedding.tolist()
+        # JSON has no number that is none: an answer shall not fail for it.
+        if facts is not None and all(map(math.isfinite, (*astuple(facts), *embedding))):
+            yield Seen(instance_id=reading.view.reference.id, facts=facts, embedding=tuple(embedding))
 
 
 def painted(eye: Eye, views: Iterable[View]) -> dict[str, Picture]:

@@ -18,7 +18,7 @@ from serving.inference.looking import View
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What one image told. `probabilities` (targets,) and `maps` (targets, h, w), float32, 0..1.
+    """What one image told. `probabilities` (targets,) and `maps` (targets, h, w), float32, 0..1; `embedding` (64,).
 
     `batch` is the number of images in the forward pass that it was part of.
     """
@@ -26,6 +26,7 @@ class Reading:
     view: View
     probabilities: Floats
     maps: Floats
+    embedding: Floats
     batch: int
 
 
@@ -68,6 +69,6 @@ class Reader:
 
 def _forward(model: LoadedModel, items: Sequence[_Waiting]) -> None:
     batch = torch.stack([item.view.tensor for item in items])
-    probabilities, maps = model.predict_and_explain(batch)
+    read = model.read(batch)
     for row, item in enumerate(items):
-        item.reading = Reading(item.view, probabilities[row], maps[row], len(items))
+        item.reading = Reading(item.view, read.probabilities[row], read.maps[row], read.embeddings[row], len(items))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from flows import schedules
 from flows.house import House
 from radloop.domain.errors import NotFound, Unavailable
-from radloop.ledger import checks, instances, reports
+from radloop.ledger import audit_reports, checks, instances, reports
 from tests.flows import place
 from tests.flows.conftest import announce_fake
 from tests.flows.fake_inference import fake_inference
@@ -72,6 +73,9 @@ folder = "{folder}"
 flow = "watch"
 cron = "0 4 * * *"
 paused = true
+[schedules.quarter]
+flow = "audit"
+cron = "0 6 1 1,4,7,10 *"
 """
 
 
@@ -98,19 +102,24 @@ def test_schedules_are_listed_paused_resumed_and_run_by_hand(worker: House) -> N
     assert {name: (row.flow, row.cron, row.paused) for name, row in rows.items()} == {
         "look": ("watch", "0 4 * * *", True),
         "night": ("ingest", "0 3 * * *", False),
+        "quarter": ("audit", "0 6 1 1,4,7,10 *", False),
     }
     schedules.pause(worker.settings, "night")
+    schedules.pause(worker.settings, "quarter")
     assert {row.paused for row in schedules.show(worker.settings)} == {True}
     schedules.resume(worker.settings, "night")
+    schedules.resume(worker.settings, "quarter")
     with pytest.raises(NotFound):
         schedules.pause(worker.settings, "nobody")
-    for name in ("night", "look"):
+    for name in ("night", "look", "quarter"):
         schedules.run_now(worker.settings, name)
     until(lambda: _ended(worker), 150)
     assert {row.last_state for row in schedules.show(worker.settings)} == {"Completed"}
     with worker.ledger.read() as conn:
         assert instances.count(conn) == 1
         assert checks.latest(conn, 1) != ()
+        (report,) = audit_reports.known(conn)
+    assert (report.end - report.start, report.actor) == (timedelta(days=90), "audit")
 
 
 def _ended(house: House) -> bool:

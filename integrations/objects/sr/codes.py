@@ -41,6 +41,10 @@ PIXELS = Code("{pixels}", "UCUM", "Pixels")
 # TID 1501: why a result has no findings.
 COMMENT = Code("121106", "DCM", "Comment")
 
+# TID 1500 rows 12 and 14: what is odd about the images.
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+IMAGE_QUALITY = Code("111101", "DCM", "Image Quality")
+
 # TID 4019 row 5, CID 7162 "Surface Processing/Algorithm Families".
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 

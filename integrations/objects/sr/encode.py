@@ -38,7 +38,7 @@ from pydicom.uid import Comprehensive3DSRStorage
 from integrations.objects import concepts, identity
 from integrations.objects.context import AnswerContext, Predecessor
 from integrations.objects.dicomfile import MANUFACTURER, coded_if_whole, dress, encoded, validate_file
-from integrations.objects.narrative import failure
+from integrations.objects.narrative import failure, quality
 from integrations.objects.source import Image, Source, read_source
 from integrations.objects.sr import codes
 from integrations.objects.values import identifier, long_text, plain
@@ -167,7 +167,18 @@ def _content(ctx: AnswerContext, source: Source) -> Dataset:
     root: Dataset = report[0]
     # TID 1500: the image library (row 5) stands before the imaging measurements (row 6), which highdicom puts last.
     root.ContentSequence.insert(len(root.ContentSequence) - 1, _library(source))
+    if ctx.quality:
+        root.ContentSequence.append(_quality(ctx))
     return root
+
+
+def _quality(ctx: AnswerContext) -> ContainerContentItem:
+    """TID 1500 rows 12 and 14: what is odd about the images, in words."""
+    contains = RelationshipTypeValues.CONTAINS
+    container = ContainerContentItem(name=_concept(codes.QUALITATIVE_EVALUATIONS), relationship_type=contains)
+    said = [TextContentItem(_concept(codes.IMAGE_QUALITY), note, contains) for note in quality(ctx)]
+    container.ContentSequence = ContentSequence(said)
+    return container
 
 
 def _library(source: Source) -> ContainerContentItem:

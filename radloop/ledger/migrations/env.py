@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from radloop.ledger import learning  # noqa: F401 - its tables are part of the metadata
+from radloop.ledger import acquired, audit_reports, learning, reading_times, watching  # noqa: F401 - parts of the metadata
 from radloop.ledger.tables import metadata
 
 connection = context.config.attributes["connection"]

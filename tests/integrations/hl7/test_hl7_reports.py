@@ -121,12 +121,29 @@ def test_the_impression_is_the_conclusion_where_it_is_marked() -> None:
         ("D1^Curie^Marie", ("D1",), ("Curie^Marie",)),
         ("&Curie&Marie", (), ("Curie^Marie",)),
         ("D1", ("D1",), ()),
+        ("D1^20260304055000^20260304055730", ("D1",), ()),
         ("", (), ()),
     ],
 )
 def test_the_reader_stands_in_obr_32_in_either_layout(written: str, ids: tuple[str], names: tuple[str]) -> None:
     found = read(reader=written).interpreter
     assert (found.ids, found.names) == (ids, names)
+
+
+@pytest.mark.parametrize(
+    ("written", "began", "ended"),
+    [
+        ("D1&Curie&Marie^20260304055000^20260304055730", datetime(2026, 3, 4, 5, 50, tzinfo=UTC), True),
+        ("D1^202603040550", datetime(2026, 3, 4, 5, 50, tzinfo=UTC), False),
+        ("D1^Curie^Marie", None, False),
+        ("D1&Curie&Marie", None, False),
+    ],
+)
+def test_when_the_reader_began_and_ended_stands_in_obr_32_too(
+    written: str, began: datetime | None, ended: bool
+) -> None:
+    found = read(reader=written)
+    assert (found.began, found.ended is not None) == (began, ended)
 
 
 def test_a_time_without_an_offset_is_the_sites_and_without_any_it_is_that_of_the_message() -> None:

@@ -111,6 +111,12 @@ def test_the_narrative_and_the_model_have_observations_of_their_own(qualificatio
     assert obx[-1][5] == f"cxr_pneumonia 1.2.0 sha256:{answers.DIGEST} {qualification}"
 
 
+def test_what_is_odd_about_the_images_stands_in_the_narrative() -> None:
+    obx = segments(oru(answers.context(quality=("the image is all black",))), "OBX")
+    (narrative,) = [fields for fields in obx if fields[3] == "59776-5^Procedure Findings^LN"]
+    assert "Image quality: the image is all black" in narrative[5].split("~")
+
+
 def planted(value: str) -> AnswerContext:
     """An answer with `value` in every text that comes from outside."""
     raw = value.encode("utf-8")

@@ -89,6 +89,11 @@ def test_the_form_for_people_lists_every_target_and_the_model() -> None:
     assert answers.DIGEST in lines[3]
 
 
+def test_the_form_for_people_tells_what_is_odd_about_the_images() -> None:
+    (obj,) = ENCODER.encode(answers.context(quality=("the grey values look inverted",)))
+    assert "Image quality: the grey values look inverted" in reading.form(obj).splitlines()
+
+
 def test_a_patient_without_a_number_is_still_a_report() -> None:
     ctx = answers.context(sources=[answers.header(PatientID=None)], order=None)
     assert report(ctx)["subject"] == {"type": "Patient", "display": "Patient not identified"}

@@ -109,6 +109,23 @@ def test_urgency_is_an_acr_category(urgency: Urgency, category: str) -> None:
     assert reading.coded_value(reading.named(group, "260870009")[0]) == category
 
 
+QUALITY = ("the image is blurred, as by motion", "the grey values look inverted")
+
+
+def test_what_is_odd_about_the_images_is_told_as_qualitative_evaluations() -> None:
+    ds = report(answers.context(quality=QUALITY))
+    names = [reading.name_of(item) for item in ds.ContentSequence]
+    assert names[-2:] == ["126010", "C0034375"]
+    said = ds.ContentSequence[-1].ContentSequence
+    assert [(item.ValueType, reading.name_of(item), item.TextValue) for item in said] == [
+        ("TEXT", "111101", note) for note in QUALITY
+    ]
+
+
+def test_a_report_without_a_remark_has_no_word_of_quality() -> None:
+    assert "C0034375" not in [reading.name_of(item) for item in report(answers.context()).ContentSequence]
+
+
 def test_a_region_is_a_closed_polyline_in_pixels_of_its_image() -> None:
     (group,) = reading.groups(report(answers.context([answers.finding()])))
     assert group.ContentTemplateSequence[0].TemplateIdentifier == "1410"
@@ -162,10 +179,13 @@ CONFORMING = {
     "region": answers.context([answers.finding()]),
     "no region": answers.context([answers.finding(box=None, location=None), answers.NEGATIVE]),
     "not applicable": answers.context(status=ResultStatus.NOT_APPLICABLE, reason="lateral view"),
+    "quality": answers.context([answers.finding()], quality=QUALITY),
 }
 
 
-@pytest.mark.parametrize("name", ["region", pytest.param("no region", marks=pytest.mark.campaign), "not applicable"])
+@pytest.mark.parametrize(
+    "name", ["region", pytest.param("no region", marks=pytest.mark.campaign), "not applicable", "quality"]
+)
 def test_pixelmed_finds_no_error_in_template_order_or_codes(name: str, tmp_path: Path) -> None:
     assert not pixelmed_errors(CONFORMING[name], tmp_path)
 
@@ -216,7 +236,7 @@ def test_dsrdump_shows_it(name: str, tmp_path: Path) -> None:
 
 
 def test_highdicom_reads_it_back_as_a_measurement_report(tmp_path: Path) -> None:
-    (obj,) = ENCODER.encode(answers.context())
+    (obj,) = ENCODER.encode(answers.context(quality=QUALITY))
     path = tmp_path / "sr.dcm"
     path.write_bytes(obj.data)
     content = srread(path).content

@@ -262,6 +262,8 @@ def test_metrics_count_by_kind_and_name_nobody(console: Console) -> None:
     post(console)
     text = console.http.get("/metrics").text
     assert 'radloop_console_verdicts_total{kind="CONFIRM"}' in text
+    assert "# TYPE radloop_alarms gauge" in text
+    assert "# TYPE radloop_check_outcomes_total counter" in text
     for word in (READER, console.result.id, console.tokens[READER]):
         assert word not in text
 
@@ -273,6 +275,8 @@ def test_the_interface_describes_itself_and_loads_nothing_from_elsewhere(console
         "/api/results/{result_id}",
         "/api/studies/{version_id}/results",
         "/api/studies/{version_id}/signoff",
+        "/api/alarms",
+        "/api/alarms/{alarm_id}",
     }
     for page in ("/docs", "/redoc"):
         assert console.http.get(page).status_code == 404
