@@ -68,8 +68,9 @@ class Act:
         page = self.stage.cli("card", f"{self.model}@{version}", "--format", "html").stdout
         for svg in SVG.findall(page):
             title = TITLE.search(svg)
-            name = re.sub(r"[^a-z]+", "-", title.group(1).lower()).strip("-") if title else "figure"
-            self.story.figure(svg, f"{version}-{name}", f"{name} of version {version}")
+            words = title.group(1) if title else "figure"
+            name = re.sub(r"[^a-z]+", "-", re.split("[.,:(]", words)[0].lower()).strip("-")
+            self.story.figure(svg, f"{version}-{name}", f"Version {version}: {words}")
 
     def approve(self, version: str) -> None:
         """Two different people say yes."""

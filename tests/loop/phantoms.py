@@ -129,7 +129,6 @@ class Phantoms(Act):
         self.stage.json("shadow", f"{self.model}@{version}", who="mira")
         cases = [*sites.cases(SITES["A"], SILENT // 2, 51), *sites.cases(SITES["B"], SILENT // 2, 52)]
         rows = self.send(self.files(cases))
-        sent = Counter(result["version"] for row in rows.values() for result in row["results"] if row["deliveries"])
         found = self.until(
             lambda: self.stage.json("compare", f"{self.model}@{version}"), lambda f: f and f[0]["studies"] >= SILENT
         )
@@ -139,7 +138,7 @@ class Phantoms(Act):
             f"Version {version} read {one['studies']} studies beside the champion and sent nothing: agreement "
             f"{share['value']:.3f} ({share['low']:.3f} to {share['high']:.3f}), {len(one['disagreements'])} studies on "
             f"the list of disagreements, median {one['silent_seconds']:.2f} s against {one['champion_seconds']:.2f} s. "
-            f"Versions whose answers were delivered: {', '.join(sent)}."
+            f"What was sent is the champion's: {_sent(rows)}."
         )
 
     def swap(self, version: str) -> None:
@@ -166,8 +165,9 @@ class Phantoms(Act):
         still = champion["version"] if champion else "nobody"
         self.story.tell(
             f"One bit of version {other['version']} is flipped on disk. Asked to stand in the shadow: “{words}”. "
-            f"The champion is {still}, as before ({version})."
+            f"The champion is {still}, as before ({version}), and answers the next study."
         )
+        self.send(self.files(sites.cases(SITES["A"], 1, 66)))
 
     def taken_back(self, first: str) -> None:
         """Site C turns up; its readers disagree; the stop rule fires by itself."""
@@ -263,6 +263,12 @@ def _joined(table: Path, parts: Sequence[Path], root: Path) -> None:
             with (part / "labels.csv").open(newline="", encoding="utf-8") as given:
                 rows = list(csv.DictReader(given))
             out.writerows([str(part.relative_to(root) / row["file"]), *list(row.values())[1:]] for row in rows)
+
+
+def _sent(rows: Mapping[str, Any]) -> str:
+    """Which deliveries the studies have, in words."""
+    kinds = Counter(", ".join(sorted(one["kind"] for one in row["deliveries"])) for row in rows.values())
+    return "; ".join(f"{count} studies with {said or 'nothing'}" for said, count in kinds.items())
 
 
 def _turned(table: Path) -> None:
