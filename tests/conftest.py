@@ -4,11 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import text
 
 from radloop.ledger import Ledger
 from radloop.ledger.tables import metadata
 from tests.peers.postgres import postgres
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """A command that a test calls in this process sets up its log, which would be the next test's."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
