@@ -107,7 +107,7 @@ def test_a_series_gets_its_highest_slice_s_probability_and_picture(server: Model
     assert series.probability == pytest.approx(max(singles.values()), abs=1e-4)
     assert series.instance_id is not None
     assert singles[series.instance_id] == pytest.approx(max(singles.values()), abs=1e-4)
-    assert image(server, series.picture_key).size
+    assert image(server, series.picture_key).size == (128, 128)
 
 
 def test_a_compressed_image_reads_as_the_plain_one(server: ModelServer) -> None:
