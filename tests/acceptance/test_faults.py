@@ -50,6 +50,7 @@ def test_kill_9_of_every_process_at_random_moments_loses_and_doubles_nothing(tmp
         world.house.cli("audit", "verify")
 
 
+@pytest.mark.campaign
 def test_a_dead_pacs_delays_no_other_peer_and_gets_everything_when_it_is_back(tmp_path: Path) -> None:
     port, dead = free_port(), free_port()
     settings = PORTS.replace("dicom_port = 0", f"dicom_port = {port}")

@@ -50,6 +50,7 @@ async def until(fine: Callable[[], bool]) -> None:
         await asyncio.sleep(0.5)  # the server has one worker, and the one that mends asks it too
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(500)
 def test_aliases_follow_the_ledger_and_one_that_was_moved_by_hand_is_put_back_and_promotes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

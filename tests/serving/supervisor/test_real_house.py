@@ -27,6 +27,7 @@ def supervisor(opened: House) -> int:
     return int((opened.home / "run" / "supervisor.lock").read_text())
 
 
+@pytest.mark.campaign
 def test_the_house_comes_up_survives_the_death_of_its_supervisor_and_goes_down_leaving_nothing(tmp_path: Path) -> None:
     with house(tmp_path / "home", with_source("MODALITY")) as opened:
         said = opened.json("status")
@@ -51,6 +52,7 @@ def test_the_house_comes_up_survives_the_death_of_its_supervisor_and_goes_down_l
         assert all(map(free, ports))
 
 
+@pytest.mark.campaign
 def test_a_port_that_is_taken_is_told_with_the_process_and_its_log(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
