@@ -139,8 +139,13 @@ def queued_at(conn: Connection, delivery_id: str) -> datetime | None:
 
 
 def peer_answered(conn: Connection, peer: str) -> None:
-    """The peer is well: its breaker closes."""
+    """The peer is well: its breaker closes, and what waited out the peer's absence waits no longer."""
+    was_open = conn.scalar(select(breakers.c.open_until).where(breakers.c.peer == peer)) is not None
     conn.execute(update(breakers).where(breakers.c.peer == peer).values(failures=0, open_until=None))
+    if was_open:
+        # An error in the content is not the peer's absence: it keeps its wait.
+        waiting = and_(_d.peer == peer, _d.state == DeliveryState.QUEUED, _d.content_errors == 0)
+        conn.execute(update(deliveries).where(waiting, _d.next_at > utc_now()).values(next_at=utc_now()))
 
 
 def peer_failed(conn: Connection, peer: str, threshold: int, open_until: datetime) -> bool:

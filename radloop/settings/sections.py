@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from radloop.domain.enums import PeerRole, Urgency
 
@@ -138,9 +139,18 @@ class SiteSettings(Section):
     receiving_facility: str = Field("RADIOLOGY", max_length=180, description="MSH-6 of what we send")
     assigning_authority: str = Field("", max_length=64, description="of patient ids that come without an issuer")
     observation_status: Literal["R", "P"] = Field("R", description="OBR-25 and OBX-11: R (not verified) or P")
-    timezone: str = Field("UTC", description="the site's time zone, e.g. Europe/Zurich")
+    timezone: str = Field("UTC", description="the site's time zone by its IANA name, e.g. Europe/Zurich")
     identifier_system: str = Field("urn:radloop", description="namespace of our business identifiers in FHIR")
     not_applicable_sr: bool = Field(False, description="also send an SR that says a model was not applicable")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of the database, as "Europe"
+            raise ValueError('not a time zone of the IANA database, e.g. "Europe/Zurich"') from None
+        return name
 
 
 class Escalation(Section):

@@ -1,31 +1,22 @@
 """From the readings of a study's images to the study's answer, with the pictures that explain it."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 
 from models.explanation import hottest_box
-from models.preparation import Floats, to_picture
+from models.preparation import Floats
 from models.runtime import LoadedModel
 from radloop.domain.acquired import Seen
 from radloop.domain.enums import ResultStatus
 from radloop.domain.records import InferenceAnswer, Run, TargetScore
-from radloop.render import heat, to_png
-from serving.inference.looking import Eye, Pixels, Unseen, View
+from radloop.render import heat
+from serving.inference.looking import Eye, Picture, Unseen, View
 from serving.inference.reader import Reading
 
 ROUNDING = 4
 """Decimals of a probability: the same image in another batch differs by about 2e-7, so they are equal after this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture: its key once it is stored, its size (width, height), the shape (rows, columns) of what it shows."""
-
-    key: "Future[str]"
-    size: tuple[int, int]
-    source: tuple[int, int]
 
 
 def answered(
@@ -34,24 +25,22 @@ def answered(
     readings: Sequence[Reading],
     unseen: Sequence[Unseen],
     run: Run,
-    pictures: Mapping[str, Picture],
 ) -> InferenceAnswer:
     """The answer of a study of which at least one image was read; writes its pictures to the store. Blocks.
-
-    `pictures` are those that are being stored already, by the key of their image.
 
     Aggregation over images: each target's highest probability. A finding that fills one slice of thirty is a finding.
 
     Raises:
         Transient: the store cannot take the pictures.
+        Rejected, IntegrityError: an image that decides could not be decoded again.
     """
     deciding = {
         target.name: max(readings, key=lambda reading: reading.probabilities[row])
         for row, target in enumerate(model.spec.targets)
     }
     shown = {reading.view.reference.key: reading.view for reading in deciding.values()}
-    pictures = {**painted(eye, [view for key, view in shown.items() if key not in pictures]), **pictures}
-    # Heatmaps are drawn while the pictures are compressed and stored.
+    # Heatmaps are drawn while the pictures are painted and stored.
+    pictures = {key: eye.picture(view) for key, view in shown.items()}
     scores = tuple(
         _score(eye, name, row, reading, pictures[reading.view.reference.key])
         for row, (name, reading) in enumerate(deciding.items())
@@ -77,15 +66,6 @@ def _seen(readings: Iterable[Reading]) -> Iterator[Seen]:
             yield Seen(instance_id=reading.view.reference.id, facts=facts, embedding=tuple(embedding))
 
 
-def painted(eye: Eye, views: Iterable[View]) -> dict[str, Picture]:
-    """Pictures of images, by the key of the image; they are stored in the background. Blocks.
-
-    Raises:
-        Rejected, IntegrityError: pixels that were not kept could not be decoded again.
-    """
-    return {view.reference.key: _picture(eye, view.pixels or eye.pixels(view.reference)) for view in views}
-
-
 def unanswered(model: LoadedModel, unseen: Sequence[Unseen], run: Run) -> InferenceAnswer:
     """The answer of a study of which no image could be read.
 
@@ -102,24 +82,18 @@ def unanswered(model: LoadedModel, unseen: Sequence[Unseen], run: Run) -> Infere
     )
 
 
-def _score(eye: Eye, name: str, row: int, reading: Reading, picture: Picture) -> TargetScore:
+def _score(eye: Eye, name: str, row: int, reading: Reading, painting: "Future[Picture]") -> TargetScore:
     cam: Floats = reading.maps[row]
     heatmap = eye.store.put_parts([heat(cam)])
+    picture = painting.result()
     return TargetScore(
         target=name,
         probability=round(float(reading.probabilities[row]), ROUNDING),
         instance_id=reading.view.reference.id,
-        picture_key=picture.key.result(),
+        picture_key=picture.key,
         heatmap_key=heatmap.key,
         box=hottest_box(cam, picture.source),
     )
-
-
-def _picture(eye: Eye, pixels: Pixels) -> Picture:
-    grey = to_picture(pixels.values, pixels.facts)
-    rows, columns = pixels.values.shape
-    key = eye.painters.submit(lambda: eye.store.put_parts([to_png(grey)]).key)
-    return Picture(key, (grey.shape[1], grey.shape[0]), (rows, columns))
 
 
 def _quality(views: Sequence[View], unseen: Sequence[Unseen]) -> tuple[str, ...]:

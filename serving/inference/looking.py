@@ -1,7 +1,8 @@
-"""From a stored instance to what the network sees: fetch, limits, decode in a bounded child, prepare."""
+"""From a stored instance to what the network and the reader see: fetch, limits, decode in a bounded child, prepare."""
 
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Final
 
 import numpy as np
@@ -10,12 +11,13 @@ from pydicom import Dataset
 from torch import Tensor
 
 from models.pixel_facts import Scale, pixel_facts, stored_scale
-from models.preparation import Floats, HeaderFacts, excluded, header_facts, to_unit
+from models.preparation import Floats, HeaderFacts, excluded, header_facts, to_picture, to_unit
 from models.runtime import LoadedModel
 from radloop.domain.acquired import PixelFacts
 from radloop.domain.errors import IntegrityError, RadloopError, Rejected
 from radloop.domain.ports import BlobStore
 from radloop.pixels import DecodePool, read_header
+from radloop.render import to_png
 from serving.inference.contract import Reference
 
 log = structlog.get_logger(__name__)
@@ -35,17 +37,37 @@ class Pixels:
     scale: Scale
 
 
+class Keep(Enum):
+    """What of an image is kept for the reader while the network reads it.
+
+    Which image decides is known beforehand where there is only one: its picture is painted at once. Some keep their
+    pixels until that is known; of more than some, those that decide are decoded again.
+    """
+
+    PICTURE = auto()
+    PIXELS = auto()
+    NOTHING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A stored picture: its key, and the shape (rows, columns) of the image that it shows."""
+
+    key: str
+    source: tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """One image of the study, ready for the network.
 
-    `tensor`: (1, S, S) float32. `pixels` is None where the study is too large to keep them all. `facts` is None where
-    they could not be told: nothing else depends on them.
+    `tensor`: (1, S, S) float32. `kept` is what `Keep` says. `facts` is None where they could not be told: nothing else
+    depends on them.
     """
 
     reference: Reference
     tensor: Tensor
-    pixels: Pixels | None
+    kept: "Future[Picture] | Pixels | None"
     quality: tuple[str, ...]
     facts: PixelFacts | None = None
 
@@ -63,7 +85,7 @@ class Eye:
     """Reads stored images, and keeps pictures of them. Its methods block; requests call them in `threads`.
 
     There are a few threads only, so that a study of a thousand slices does not hold a thousand decoded ones.
-    `painters` write a picture while its heatmap is drawn.
+    `painters` paint and store pictures beside them.
     """
 
     store: BlobStore
@@ -71,8 +93,8 @@ class Eye:
     threads: Executor
     painters: Executor
 
-    def look(self, reference: Reference, model: LoadedModel, keep: bool) -> View | Unseen:  # noqa: FBT001 - run in a thread
-        """One image as the model sees it, with its pixels where they are to be kept; or why there is none.
+    def look(self, reference: Reference, model: LoadedModel, keep: Keep) -> View | Unseen:
+        """One image as the model sees it, with what is to be kept of it for the reader; or why there is none.
 
         Raises:
             NotFound: no stored instance under that key.
@@ -87,15 +109,25 @@ class Eye:
             pixels = self._decoded(data, header, facts)
         except (Rejected, IntegrityError) as error:
             return Unseen(_said(error), outside=False)
-        return _view(reference, model, pixels, keep=keep)
+        # While it is painted there, it is prepared here: the network, which needs every core, meets neither.
+        kept = self._paint(pixels) if keep is Keep.PICTURE else pixels if keep is Keep.PIXELS else None
+        return _view(reference, model, pixels, kept)
 
-    def pixels(self, reference: Reference) -> Pixels:
-        """One image for the reader.
+    def picture(self, view: View) -> "Future[Picture]":
+        """The picture of an image that was looked at, painted and stored in the background. Blocks where it is decoded.
 
         Raises:
             NotFound, Transient: as `look`.
-            Rejected, IntegrityError: it could not be decoded.
+            Rejected, IntegrityError: pixels that were not kept could not be decoded again.
         """
+        if isinstance(view.kept, Future):
+            return view.kept
+        return self._paint(view.kept or self._pixels(view.reference))
+
+    def _paint(self, pixels: Pixels) -> "Future[Picture]":
+        return self.painters.submit(_painted, self.store, pixels)
+
+    def _pixels(self, reference: Reference) -> Pixels:
         data = self.store.get(reference.key)
         header = read_header(data)
         return self._decoded(data, header, header_facts(header))
@@ -112,10 +144,15 @@ class Eye:
         return Pixels(decoded.pixels, _of_modality_values(facts), scale)
 
 
-def _view(reference: Reference, model: LoadedModel, pixels: Pixels, *, keep: bool) -> View:
+def _painted(store: BlobStore, pixels: Pixels) -> Picture:
+    rows, columns = pixels.values.shape
+    return Picture(store.put_parts([to_png(to_picture(pixels.values, pixels.facts))]).key, (rows, columns))
+
+
+def _view(reference: Reference, model: LoadedModel, pixels: Pixels, kept: "Future[Picture] | Pixels | None") -> View:
     unit = to_unit(pixels.values, pixels.facts)
     quality = () if np.any(unit) else (FLAT,)
-    return View(reference, model.prepare(unit), pixels if keep else None, quality, _facts(pixels))
+    return View(reference, model.prepare(unit), kept, quality, _facts(pixels))
 
 
 def _facts(pixels: Pixels) -> PixelFacts | None:

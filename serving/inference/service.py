@@ -20,9 +20,9 @@ from models.runtime import LoadedModel
 from radloop.domain.errors import RadloopError, Rejected, Unavailable
 from radloop.domain.records import InferenceAnswer, Run
 from radloop.settings import InferenceSettings
-from serving.inference.answering import answered, painted, unanswered
+from serving.inference.answering import answered, unanswered
 from serving.inference.contract import Digests, Overloaded, PastDeadline, Reference, References, as_json, refusal
-from serving.inference.looking import Eye, Unseen, View
+from serving.inference.looking import Eye, Keep, Unseen, View
 from serving.inference.reader import Reader, Reading
 from serving.inference.shelf import Shelf, Warmth
 from serving.inference.wire import JsonOnly
@@ -142,11 +142,7 @@ async def _study(bench: Bench, batched: Any, name: str, digest: str, instances: 
     started = time.monotonic()
     model = await asyncio.to_thread(bench.shelf.get, name, digest)
     views, unseen = await _looked(bench.eye, model, instances)
-    # Which image decides is known beforehand where there is only one: it is painted while the network reads it.
-    only = views if len(views) == 1 else []
-    pictures, readings = await asyncio.gather(
-        asyncio.to_thread(painted, bench.eye, only), _read(bench.reader, batched, model, views)
-    )
+    readings = await _read(bench.reader, batched, model, views)
     run = Run(
         batch=max((reading.batch for reading in readings), default=0),
         device="cpu",
@@ -157,13 +153,13 @@ async def _study(bench: Bench, batched: Any, name: str, digest: str, instances: 
     if not readings:
         return unanswered(model, unseen, run)
     try:
-        return await asyncio.to_thread(answered, model, bench.eye, readings, unseen, run, pictures)
+        return await asyncio.to_thread(answered, model, bench.eye, readings, unseen, run)
     except Rejected as error:  # it could be decoded a moment ago
         raise Unavailable("an image could not be decoded again") from error
 
 
 async def _looked(eye: Eye, model: LoadedModel, instances: Sequence[Reference]) -> tuple[list[View], list[Unseen]]:
-    keep = len(instances) <= KEPT_IMAGES
+    keep = Keep.PICTURE if len(instances) == 1 else Keep.PIXELS if len(instances) <= KEPT_IMAGES else Keep.NOTHING
     loop = asyncio.get_running_loop()
     seen = await asyncio.gather(*(loop.run_in_executor(eye.threads, eye.look, one, model, keep) for one in instances))
     return [one for one in seen if isinstance(one, View)], [one for one in seen if isinstance(one, Unseen)]

@@ -58,6 +58,7 @@ def test_the_home_that_is_asked_for_beats_the_variable(tmp_path: Path, monkeypat
     [
         ("dicom_port = 0", 'dicom_port = "x"', 4, "gateway.dicom_port"),
         ("dicom_port = 0", "dicom_prt = 0", 4, "gateway.dicom_prt: an unknown key"),
+        ("dicom_port = 0", 'dicom_port = 0\n[site]\ntimezone = "Zurich"', 6, "site.timezone"),
         ('ae_title = "RADLOOP"', 'ae_title = "MUCH TOO LONG A TITLE"', 3, "gateway.ae_title"),
         ("port = 4242", "port = 70000", 9, "peers.pacs.port"),
         ('host = "127.0.0.1"\n', "", 6, "needs ae_title, host and port"),

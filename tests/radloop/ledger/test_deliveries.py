@@ -87,3 +87,22 @@ def test_an_open_breaker_holds_one_peer_back_and_then_lets_one_try_through(ledge
     with ledger.write() as conn:
         deliveries.peer_answered(conn, "pacs")
     assert len(claim(ledger, utc_now() + 2 * LEASE)) == 1
+
+
+def test_what_waited_for_an_absent_peer_is_due_when_it_is_back(ledger: Ledger, queued: str) -> None:
+    claim(ledger)
+    with ledger.write() as conn:
+        first = deliveries.get(conn, queued)
+        other = stored(first.object.result_id, ObjectKind.SC, "2.25.2")
+        objects.add(conn, other)
+        deliveries.queue(conn, other, first.version_id, "pacs", Urgency.ROUTINE)
+    (second,) = claim(ledger)
+    with ledger.write() as conn:
+        later = utc_now() + 10 * LEASE
+        deliveries.retry(conn, queued, "unavailable", later)
+        deliveries.retry(conn, second, "content-error", later, content_errors=1)
+        deliveries.peer_answered(conn, "pacs")
+        assert deliveries.due_peers(conn, utc_now()) == (), "no breaker was open"
+        deliveries.peer_failed(conn, "pacs", 1, utc_now() + LEASE)
+        deliveries.peer_answered(conn, "pacs")
+    assert claim(ledger) == (queued,), "an error in the content keeps its wait"
