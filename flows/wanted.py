@@ -1,4 +1,7 @@
-"""Who gets what: a table from a peer's role and protocol to the kinds of objects that it takes."""
+"""Who gets what: a table from a peer's role and protocol to the kinds of objects that it takes.
+
+A site may keep RESEARCH answers away from a peer: once the model is PRODUCT, its answers go there too.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -68,7 +71,7 @@ def recipients(
 
 
 def _wants(peer: Peer, kind: ObjectKind, result: Result) -> bool:
-    return any(
+    return result.model.qualification in peer.qualifications and any(
         want.role in peer.roles
         and kind in want.kinds
         and want.reached(peer)

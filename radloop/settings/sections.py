@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from radloop.domain.enums import PeerRole, Urgency
+from radloop.domain.enums import PeerRole, Qualification, Urgency
 
 # PS3.5 Table 6.2-1, AE: at most 16 characters, no backslash, no control characters, not only spaces.
 AeTitle = Annotated[str, StringConstraints(pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]{0,15}$")]
@@ -65,6 +65,11 @@ class Peer(Section):
 
     name: str = Field("", description="set from the table's name", exclude=True)
     roles: tuple[PeerRole, ...] = Field(description='what it does: "source", "results", "reports", "orders"')
+    qualifications: tuple[Qualification, ...] = Field(
+        tuple(Qualification),
+        min_length=1,
+        description="qualifications of the models whose answers it gets; absent: any",
+    )
     ae_title: AeTitle | None = Field(None, description="its application entity title (DICOM)")
     host: str | None = Field(None, description="its address (DICOM); also the one it may send from")
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="its DICOM port")

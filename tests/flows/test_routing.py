@@ -12,7 +12,7 @@ from pydicom.dataelem import DataElement
 from flows import acquisitions, wanted, warming
 from flows.routing import routed
 from integrations.objects.context import PriorityMessage
-from radloop.domain.enums import ObjectKind, ResultStatus, Urgency
+from radloop.domain.enums import ObjectKind, Qualification, ResultStatus, Urgency
 from radloop.domain.ids import utc_now
 from radloop.domain.records import Blob, Instance, InstanceHeader
 from radloop.settings import Condition, Peer, Route, SiteSettings
@@ -160,6 +160,16 @@ def test_secondary_captures_and_objects_without_a_matrix_are_no_images_to_read()
     assert not acquisitions.is_image(INSTANCE, Dataset())
     capture = replace(INSTANCE.header, sop_class_uid="1.2.840.10008.5.1.4.1.1.7")
     assert not acquisitions.is_image(replace(INSTANCE, header=capture), image)
+
+
+def test_a_peer_that_takes_product_answers_only_gets_a_models_answers_once_it_is_product() -> None:
+    research = rows.result("sv_1")
+    product = replace(research, model=replace(research.model, qualification=Qualification.PRODUCT))
+    peers = {name: peer.model_copy(update={"qualifications": ("PRODUCT",)}) for name, peer in PEERS.items()}
+    assert wanted.recipients(research, peers, SiteSettings(), tuple(ObjectKind)) == ()
+    assert wanted.recipients(product, peers, SiteSettings(), tuple(ObjectKind)) == wanted.recipients(
+        product, PEERS, SiteSettings(), tuple(ObjectKind)
+    )
 
 
 def test_warming_up_makes_one_object_of_every_kind() -> None:

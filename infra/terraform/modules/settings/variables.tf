@@ -33,6 +33,7 @@ variable "peers" {
   description = "The systems we talk to, by name."
   type = map(object({
     roles            = list(string)
+    qualifications   = optional(list(string))
     ae_title         = optional(string)
     host             = optional(string)
     port             = optional(number)

@@ -104,6 +104,7 @@ variable "peers" {
   description = "The systems we talk to, by name. Who is not named is refused."
   type = map(object({
     roles            = list(string)
+    qualifications   = optional(list(string))
     ae_title         = optional(string)
     host             = optional(string)
     port             = optional(number)
@@ -127,6 +128,15 @@ variable "peers" {
       for peer in values(var.peers) : [for role in peer.roles : contains(["source", "results", "reports", "orders"], role)]
     ]))
     error_message = "peers: expected roles among source, results, reports and orders."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for peer in values(var.peers) : [
+        for qualification in coalesce(peer.qualifications, ["PRODUCT"]) : contains(["RESEARCH", "PRODUCT"], qualification)
+      ]
+    ]))
+    error_message = "peers: expected qualifications among RESEARCH and PRODUCT."
   }
 
   validation {
