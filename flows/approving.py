@@ -28,8 +28,8 @@ class Case:
     """Everything that the rules look at. `approver` None: nobody new, the approvals on record alone.
 
     `champion` is the digest of the champion of now; `given` are the approvers whose word still holds; `compared` counts
-    the studies that the version answered silently beside the champion, `people` is how many the plan asks for; `alarms`
-    are open on the model.
+    the studies that the version answered silently beside the champion, `least_compared` and `people` are what the plan
+    asks for; `alarms` are open on the model.
     """
 
     version: ModelVersion
@@ -41,6 +41,7 @@ class Case:
     trainers: frozenset[str]
     given: tuple[str, ...]
     compared: int
+    least_compared: int
     people: int
     alarms: tuple[str, ...] = ()
 
@@ -67,8 +68,6 @@ class Rule:
     words: Callable[[Case], str]
 
 
-LEAST_COMPARED: Final = 1
-"""Studies beside the champion: a version that has never read one here is approved by nobody."""
 BOTH: Final = frozenset(ApprovalKind)
 PROMOTE: Final = frozenset((ApprovalKind.PROMOTE,))
 QUALIFY: Final = frozenset((ApprovalKind.QUALIFY,))
@@ -102,7 +101,7 @@ def _passed_against_another(case: Case) -> bool:
 
 
 def _too_few_compared(case: Case) -> bool:
-    return case.champion is not None and case.compared < LEAST_COMPARED
+    return case.champion is not None and case.compared < case.least_compared
 
 
 def _alarmed(case: Case) -> bool:
@@ -139,7 +138,7 @@ RULES: Final = (
         PROMOTE,
         _too_few_compared,
         lambda case: (
-            f"{case.called} was compared with the champion on {case.compared} studies, not on {LEAST_COMPARED}"
+            f"{case.called} was compared with the champion on {case.compared} studies, not on {case.least_compared}"
         ),
     ),
     Rule(
@@ -161,6 +160,7 @@ def gather(conn: Connection, digest: str, approver: str | None, kind: ApprovalKi
     version = model_rows.get(conn, digest)
     if version is None:
         raise NotFound("no model version has this digest")
+    plan = _plan(version.name)
     champion = model_rows.champion(conn, version.name)
     given = approval_rows.of_digest(conn, digest, kind, _counted_since(conn, version, champion, kind))
     return Case(
@@ -173,7 +173,8 @@ def gather(conn: Connection, digest: str, approver: str | None, kind: ApprovalKi
         trainers=approval_rows.trainers(conn, digest),
         given=tuple(one.actor for one in given),
         compared=comparisons.count(conn, digest),
-        people=_people(version.name, kind, first=champion is None),
+        least_compared=plan.approval.compared,
+        people=_people(plan, kind, first=champion is None),
         alarms=tuple(alarm.id for alarm in alarm_rows.blocking(conn, version.name)),
     )
 
@@ -201,8 +202,7 @@ def _counted_since(
     return max((step.at for step in steps if step), default=None)
 
 
-def _people(model: str, kind: ApprovalKind, *, first: bool) -> int:
-    plan = _plan(model)
+def _people(plan: ChangePlan, kind: ApprovalKind, *, first: bool) -> int:
     if kind is ApprovalKind.QUALIFY:
         return plan.qualification.people
     return plan.bootstrap.people if first else plan.approval.people

@@ -83,6 +83,12 @@ class People(Table):
     roles: tuple[str, ...]
 
 
+class Approval(People):
+    """A version beside a champion has read `compared` studies here, silently, before anybody approves it."""
+
+    compared: Count
+
+
 class MarginGate(Table):
     """Not worse than the other version by more than `margin`, a difference of shares, 0..1."""
 
@@ -202,7 +208,7 @@ class ChangePlan(Table):
     alpha: AlphaBudget
     evidence: Evidence
     resampling: Resampling
-    approval: People
+    approval: Approval
     gates: Gates
     bootstrap: Bootstrap
     stop_rules: tuple[StopRule, ...] = ()

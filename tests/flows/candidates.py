@@ -6,6 +6,7 @@ from pathlib import Path
 from flows import standing
 from flows.house import House
 from models.bundles import install
+from models.change_plan import ChangePlan, read_plan
 from radloop.domain.enums import ActorKind, GateOutcome, RunState
 from radloop.domain.ids import new_id, utc_now
 from radloop.domain.records import ModelVersion
@@ -16,7 +17,13 @@ from tests.serving.inference.bundle import NAME, write_tiny
 
 WHY = "retrained on overrides"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-__all__ = ["NAME", "WHY", "candidate", "evaluated", "person", "shipped", "signed", "trained"]
+__all__ = ["NAME", "WHY", "candidate", "chest_plan", "evaluated", "person", "shipped", "signed", "trained"]
+
+
+def chest_plan(_: str = "", *, compared: int = 0) -> ChangePlan:
+    """The plan of the chest model, for the tiny one, which needs no study beside the champion unless told so."""
+    plan = read_plan("cxr_pneumonia")
+    return plan.model_copy(update={"approval": plan.approval.model_copy(update={"compared": compared})})
 
 
 def signed(house: House, number: int) -> Path:

@@ -17,7 +17,7 @@ from radloop.domain.records import ModelVersion
 from radloop.ledger import actors, approvals, models
 from radloop.ledger import standing as standing_rows
 from radloop.ledger.tables import audit_events
-from tests.flows.candidates import NAME, WHY, candidate, evaluated, person, shipped, signed, trained
+from tests.flows.candidates import NAME, WHY, candidate, chest_plan, evaluated, person, shipped, signed, trained
 from tests.flows.fake_inference import FakeInference
 
 PEOPLE = ("ann", "ben", "cem")
@@ -26,8 +26,7 @@ PEOPLE = ("ann", "ben", "cem")
 @pytest.fixture(autouse=True)
 def plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tiny model goes by the plan of the chest model, and needs no study beside the champion."""
-    monkeypatch.setattr(approving, "read_plan", lambda _: change_plan.read_plan("cxr_pneumonia"))
-    monkeypatch.setattr(approving, "LEAST_COMPARED", 0)
+    monkeypatch.setattr(approving, "read_plan", chest_plan)
 
 
 @pytest.fixture
@@ -194,8 +193,8 @@ def test_a_challenger_is_not_approved_before_it_stood_in_the_shadow_and_was_comp
     with pytest.raises(Rejected, match="stands in the shadow"):
         standing.approve(house, made.digest, "ann")
     standing.shadow(house, made.digest, "ann", "w")
-    monkeypatch.setattr(approving, "LEAST_COMPARED", 1)
-    with pytest.raises(Rejected, match="0 studies"):
+    monkeypatch.setattr(approving, "read_plan", lambda _: chest_plan(compared=20))
+    with pytest.raises(Rejected, match="0 studies, not on 20"):
         standing.approve(house, made.digest, "ann")
 
 

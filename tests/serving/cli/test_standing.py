@@ -7,20 +7,18 @@ import pytest
 
 from flows import approving
 from flows.house import House, open_house
-from models import change_plan
 from radloop.process import announce
 from serving.cli.desk import Desk, system_user
 from serving.cli.exits import Exit
 from serving.cli.setup import installed
-from tests.flows.candidates import NAME, candidate, evaluated, shipped
+from tests.flows.candidates import NAME, candidate, chest_plan, evaluated, shipped
 from tests.flows.fake_inference import fake_inference
 from tests.serving.cli.conftest import cli
 
 
 @pytest.fixture
 def house(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(approving, "read_plan", lambda _: change_plan.read_plan("cxr_pneumonia"))
-    monkeypatch.setattr(approving, "LEAST_COMPARED", 0)
+    monkeypatch.setattr(approving, "read_plan", chest_plan)
     opened = open_house(desk.settings)
     yield opened
     opened.ledger.close()

@@ -13,7 +13,6 @@ import pytest
 
 from flows import approving, standing
 from flows.house import House, open_house
-from models import change_plan
 from models.bundles import install, manifest, public_key
 from models.change_plan import GoldenGate
 from models.evaluation.measuring import golden_record
@@ -30,7 +29,7 @@ from radloop.store import Keyring
 from serving.inference import shelf
 from serving.inference.golden import FILE
 from serving.inference.shelf import Shelf
-from tests.flows.candidates import NAME, candidate, evaluated, person, shipped
+from tests.flows.candidates import NAME, candidate, chest_plan, evaluated, person, shipped
 from tests.serving.inference.bundle import write_tiny
 from tests.serving.inference.house import ModelServer, install_tiny, make_home, model_server, start, stop, wait_ready
 
@@ -40,8 +39,7 @@ MANY = 420
 
 @pytest.fixture(autouse=True)
 def plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approving, "read_plan", lambda _: change_plan.read_plan("cxr_pneumonia"))
-    monkeypatch.setattr(approving, "LEAST_COMPARED", 0)
+    monkeypatch.setattr(approving, "read_plan", chest_plan)
 
 
 @dataclass
