@@ -229,7 +229,7 @@ def _row(alarm: "Alarm") -> dict[str, object]:
 
 
 def _line(alarm: "Alarm") -> tuple[object, ...]:
-    since, seen = (at.isoformat(timespec="seconds") for at in (alarm.since, alarm.last_seen))
+    since, seen = alarm.since.isoformat(), alarm.last_seen.isoformat()
     cause = alarm.cause
     return alarm.id, alarm.state, cause.suite, cause.model or "all", cause.words, since, alarm.studies, seen
 

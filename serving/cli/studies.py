@@ -9,7 +9,7 @@ from radloop.domain.errors import NotFound
 from radloop.domain.ids import utc_now
 from serving.cli.desk import HomeOption, JsonOption, open_desk
 from serving.cli.moments import since as moment
-from serving.cli.output import print_json, print_table, say
+from serving.cli.output import print_json, print_table, say, shown
 
 if TYPE_CHECKING:
     from radloop.ledger.reports import FindingRow, ResultRow, StudyRow
@@ -84,7 +84,7 @@ def _line(row: "StudyRow") -> tuple[object, ...]:
         row["version"],
         row["state"],
         row["urgency"],
-        row["received_at"][:19],
+        row["received_at"],
         row["instances"],
         answer_of(row),
         f"{sent}/{len(row['deliveries'])}",
@@ -95,8 +95,10 @@ def _print(row: "StudyRow") -> None:
     evidence = row["evidence"]
     say(f"study {row['study_uid']}, version {row['version']}, {row['instances']} instances")
     say(f"state {row['state']}" + (f": {row['reason']}" if row["reason"] else "") + f", urgency {row['urgency']}")
-    say(f"whole by {evidence['signal']} (expected {evidence['expected']}, missing {evidence['missing']})")
-    say(f"received {row['received_at']}, complete {row['completed_at']}, answered {row['answered_at']}")
+    counted = f" ({evidence['expected']} expected, {evidence['missing']} missing)" if evidence["expected"] else ""
+    say(f"whole by {evidence['signal']}{counted}" if evidence["signal"] else "not known to be whole")
+    moments = (("received", row["received_at"]), ("complete", row["completed_at"]), ("answered", row["answered_at"]))
+    say(", ".join(f"{word} {shown(at)}" for word, at in moments if at))
     for result in row["results"]:
         _print_result(result)
     columns = ("peer", "kind", "state", "attempts", "accepted", "error")

@@ -256,5 +256,5 @@ def _line(row: dict[str, object]) -> tuple[object, ...]:
     call = f"{said} ({probability:.2f})" if isinstance(probability, float) else said
     return (
         *(row["study_uid"], row["version"], f"{row['model']} {row['model_version']}", row["finding"], call),
-        *(row["verdict"], row["reader"], row["awareness"], str(row["at"])[:19]),
+        *(row["verdict"], row["reader"], row["awareness"], row["at"]),
     )
