@@ -1,6 +1,7 @@
 """Labelled images in memory, read from DICOM and `labels.csv`, with the groups that a split keeps together."""
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ PHANTOM_SEEDS = 900_000
 """Training phantoms start here; demonstrations and tests use small seeds."""
 HASH_SIDE, HASH_KEPT, HASH_BITS_APART = 32, 8, 10
 CORRELATED = 0.95
+ROWS_AT_ONCE = 512
+"""Images that are held against all the others in one step: 8 kB of memory for each of the others."""
 MARGIN = 4 / 3
 
 
@@ -69,19 +72,28 @@ def group(patients: list[str], units: list[Floats]) -> npt.NDArray[np.intp]:
     Two pictures are the same where their perceptual hashes (signs of the low frequencies of a 32 x 32 DCT about
     their median, Zauner 2010) differ in at most 10 of 63 bits or their thumbnails correlate above 0.95.
     """
-    names = np.array(patients)
-    together = names[:, None] == names[None, :]
+    _, first, own = np.unique(np.array(patients), return_index=True, return_inverse=True)
+    links = [np.stack([np.arange(len(patients)), first[own]])]
     if units:
-        together |= _alike(np.stack([resample(unit, HASH_SIDE, HASH_SIDE) for unit in units]))
-    return np.asarray(connected_components(coo_matrix(together), directed=False)[1], np.intp)
+        links.extend(_alike(np.stack([resample(unit, HASH_SIDE, HASH_SIDE) for unit in units])))
+    rows, columns = np.concatenate(links, axis=1)
+    together = coo_matrix((np.ones(len(rows), np.bool_), (rows, columns)), shape=(len(patients), len(patients)))
+    return np.asarray(connected_components(together, directed=False)[1], np.intp)
 
 
-def _alike(thumbnails: Floats) -> npt.NDArray[np.bool_]:
+def _alike(thumbnails: Floats) -> Iterator[npt.NDArray[np.intp]]:
+    """Pairs (2, n) of the same picture, some rows at a time: all of a large cohort at once would not fit in memory."""
+    flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float64)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     waves = dctn(thumbnails, axes=(1, 2), norm="ortho")[:, :HASH_KEPT, :HASH_KEPT].reshape(len(thumbnails), -1)[:, 1:]
-    bits = waves > np.median(waves, axis=1, keepdims=True)
-    apart = (bits[:, None] != bits[None]).sum(axis=2)
-    correlation = np.corrcoef(thumbnails.reshape(len(thumbnails), -1))
-    return np.asarray((apart <= HASH_BITS_APART) | (correlation > CORRELATED))
+    # Of signs, the product is how many more agree than differ.
+    signs = np.where(waves > np.median(waves, axis=1, keepdims=True), 1, -1).astype(np.float32)
+    for start in range(0, len(flat), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        apart = (signs.shape[1] - signs[some] @ signs.T) / 2
+        found = np.nonzero((apart <= HASH_BITS_APART) | (flat[some] @ flat.T > CORRELATED))
+        yield np.stack([found[0] + start, found[1]])
 
 
 def _image(path: Path) -> tuple[Floats, str]:
