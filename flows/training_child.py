@@ -31,7 +31,7 @@ LOWEST: Final = 19
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """What the process is started with. `parent` is the bundle that the order names, `public` the site's key, hex."""
+    """What the process is started with. `parent`: the bundle that the order names. `public`: the site's PEM, in hex."""
 
     order: Order
     order_file: Path

@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--material", required=True, help="safetensors; may be a file in memory")
     parser.add_argument("--folder", type=Path, required=True, help="gets checkpoints, bundle/ and record.json")
     parser.add_argument("--parent", type=Path, help="the installed bundle that the order names")
-    parser.add_argument("--key", default="", help="the site's public key, hex")
+    parser.add_argument("--key", default="", help="the site's public key, its PEM in hex")
     asked = parser.parse_args()
     die_with_parent()
     try:

@@ -37,8 +37,8 @@ audit_reports = Table(
     Column("period_end", Utc, nullable=False),
     # Canonical JSON; its SHA-256 is the digest. It lists the SHA-256 of every file.
     Column("manifest", Text, nullable=False),
-    # Ed25519 (RFC 8032) over the manifest, by the site's key.
-    Column("signature", LargeBinary(64), nullable=False),
+    # By the site's key, over manifest and files: a Sigstore bundle (JSON), as model-signing reads it.
+    Column("signature", LargeBinary, nullable=False),
     Column("actor", Text, nullable=False),
     Column("at", Utc, nullable=False),
     Index("ix_audit_reports_model_period_end", "model", "period_end"),

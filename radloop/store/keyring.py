@@ -1,8 +1,8 @@
-"""The keys: one folder, mode 0700, a file each, mode 0600, 32 random bytes in each.
+"""The keys: one folder, mode 0700, a file each, mode 0600.
 
-    kek-0001.key ...   key-encryption keys, numbered; the highest is the current one
-    audit.key          HMAC key of the audit's sealer
-    signing.key        Ed25519 private key that signs model bundles
+    kek-0001.key ...   key-encryption keys, numbered; the highest is the current one. 32 random bytes
+    audit.key          HMAC key of the audit's sealer. 32 random bytes
+    site.key           signs model bundles and audit reports: private key on P-256, PEM, as model-signing takes it
 
 A process that runs for months sees a rotation: the folder's modification time is looked at before each use.
 """
@@ -12,18 +12,23 @@ import re
 import secrets
 import stat
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from radloop.domain.errors import IntegrityError, NotFound, Permanent, SettingsError, StorageFull
 
 KEY_SIZE: Final = 32
 AUDIT: Final = "audit.key"
-SIGNING: Final = "signing.key"
+SITE: Final = "site.key"
+FORMER_SIGNING: Final = "signing.key"
+"""The Ed25519 key of a radloop before model-signing, 32 bytes."""
 _KEK_NAME: Final = re.compile(r"kek-(\d{4,9})\.key")
 
 
@@ -61,9 +66,10 @@ class Keyring:
         """
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for name in (AUDIT, SIGNING) if _versions(folder) else (AUDIT, SIGNING, _kek_name(1)):
+            made: dict[str, Callable[[], bytes]] = {AUDIT: _random_key, SITE: new_signing_key}
+            for name, make in (made if _versions(folder) else {**made, _kek_name(1): _random_key}).items():
                 with suppress(FileExistsError):
-                    _write_key(folder, name)
+                    _write_key(folder, name, make())
             _sync_folder(folder.parent)
         except OSError as error:
             raise StorageFull(f"the key folder cannot be written: {error.strerror}") from error
@@ -74,10 +80,10 @@ class Keyring:
         """Read the keys.
 
         Raises:
-            SettingsError: a key is missing, has the wrong size, or may be read by others.
+            SettingsError: a key is missing, is no key of its kind, or may be read by others.
         """
-        for name in (AUDIT, SIGNING):
-            _read_key(folder / name)
+        _read_key(folder / AUDIT)
+        _read_signing_key(folder / SITE)
         return cls(folder)
 
     @property
@@ -98,8 +104,19 @@ class Keyring:
 
     @property
     def signing_key(self) -> bytes:
-        """32 bytes: the Ed25519 private key (RFC 8032 section 5.1.5) that signs model bundles."""
-        return _read_key(self._folder / SIGNING)
+        """The site's private key, on P-256 (NIST SP 800-186): PEM, PKCS #8 (RFC 5958)."""
+        return _read_signing_key(self._folder / SITE)
+
+    @property
+    def former_signing_key(self) -> bytes | None:
+        """32 bytes: the Ed25519 private key with which an earlier radloop signed here; None where none did."""
+        path = self._folder / FORMER_SIGNING
+        return _read_key(path) if path.exists() else None
+
+    def forget_former(self) -> None:
+        """Destroy the former signing key, once nothing waits for it."""
+        (self._folder / FORMER_SIGNING).unlink(missing_ok=True)
+        _sync_folder(self._folder)
 
     def kek(self, version: int) -> Kek:
         """One key-encryption key.
@@ -121,7 +138,7 @@ class Keyring:
         while True:
             version = max(_versions(self._folder)) + 1
             try:
-                _write_key(self._folder, _kek_name(version))
+                _write_key(self._folder, _kek_name(version), _random_key())
             except FileExistsError:
                 continue
             except OSError as error:
@@ -157,6 +174,16 @@ class Keyring:
             return self._loaded
 
 
+def new_signing_key() -> bytes:
+    """A fresh private key on P-256: PEM, PKCS #8."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _random_key() -> bytes:
+    return secrets.token_bytes(KEY_SIZE)
+
+
 def _kek_name(version: int) -> str:
     return f"kek-{version:04d}.key"
 
@@ -183,6 +210,18 @@ def _read_key(path: Path) -> bytes:
     return key
 
 
+def _read_signing_key(path: Path) -> bytes:
+    _refuse_open(path)
+    pem = path.read_bytes()
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != ec.SECP256R1.name:
+        raise SettingsError(f"{path}: expected the PEM of a private key on P-256, without a password")
+    return pem
+
+
 def _refuse_open(path: Path) -> None:
     """A key that others may read is no key."""
     try:
@@ -194,11 +233,11 @@ def _refuse_open(path: Path) -> None:
         raise SettingsError(f"{path}: expected mode {wanted:04o}, found {mode:04o}: others could use the keys")
 
 
-def _write_key(folder: Path, name: str) -> None:
+def _write_key(folder: Path, name: str, key: bytes) -> None:
     """A new key, whole or not at all; never over an old one (link refuses where rename would replace)."""
     temporary = folder / f".{secrets.token_hex(8)}.new"
     try:
-        _write_private(temporary, secrets.token_bytes(KEY_SIZE))
+        _write_private(temporary, key)
         os.link(temporary, folder / name)
     finally:
         with suppress(FileNotFoundError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 actor = typer.Typer(help="Who may change things: people and machines.", no_args_is_help=True)
 audit = typer.Typer(help="The record of who did what.", no_args_is_help=True)
-keys = typer.Typer(help="The keys that protect bytes at rest.", no_args_is_help=True)
+keys = typer.Typer(help="The keys that protect bytes at rest, and the one that signs.", no_args_is_help=True)
 quarantine = typer.Typer(help="Bad input that was set aside.", no_args_is_help=True)
 
 
@@ -94,6 +94,14 @@ def rotate_keys(*, token: TokenOption = None, home: HomeOption = None) -> None:
         raise IntegrityError(
             f"{done.broken} objects could not be opened with the keys at hand; they were left as they are"
         )
+
+
+@keys.command("public")
+def show_public_key(*, home: HomeOption = None) -> None:
+    """Print the public half of the key that signs bundles and reports (PEM): what a reviewer checks them with."""
+    from models.bundles import public_key
+
+    say(public_key(open_desk(home).keyring.signing_key).decode().rstrip())
 
 
 @quarantine.command("list")

@@ -9,7 +9,7 @@ import typer
 
 from radloop.domain.enums import ActorKind, Standing
 from serving.cli.desk import Change, Desk, HomeOption, open_desk, system_user
-from serving.cli.output import say
+from serving.cli.output import complain, say
 
 MACHINE = "radloop"
 
@@ -48,6 +48,7 @@ def prepare(desk: Desk, *, bare: bool = False) -> bool:
     desk.ledger.upgrade()
     Sealer(desk.ledger, keyring.audit_key, desk.settings.audit_anchor).begin()
     _name_actors(desk)
+    _sign_again(desk)
     if not bare:
         _install_models(desk)
     return wrote
@@ -87,6 +88,18 @@ def _name_actors(desk: Desk) -> None:
         if actors.by_name(conn, system_user()) is None:
             person = actors.ensure(conn, system_user(), ActorKind.PERSON)
             change.record("actor.add", "actor", person.id)
+
+
+def _sign_again(desk: Desk) -> None:
+    """Bundles that a radloop before model-signing signed here get a signature of the new kind; then its key goes."""
+    from models.bundles import sign_again
+
+    keyring = desk.keyring
+    if (former := keyring.former_signing_key) is None:
+        return
+    for left in sign_again(desk.settings.models_path, former, keyring.signing_key):
+        complain(f"{left}: not signed again, since this site's former key did not sign it as it is")
+    keyring.forget_former()
 
 
 def _install_models(desk: Desk) -> None:

@@ -48,7 +48,7 @@ class Warmth:
 class Shelf:
     """Loaded models by name and digest. Safe to share between threads.
 
-    `public` is the site's raw Ed25519 public key.
+    `public` is the site's public key, PEM.
     """
 
     def __init__(self, root: Path, public: bytes) -> None:

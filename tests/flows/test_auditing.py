@@ -15,13 +15,13 @@ from flows.audits.measuring import Audit, measure
 from flows.audits.period import Period, before, whole_days_before
 from flows.audits.turnaround import Stage
 from flows.house import House
-from models.bundles import install
+from models.bundles import install, public_key
 from models.spec import read_spec
 from radloop.domain.enums import Standing, Urgency, VerdictKind
 from radloop.domain.errors import IntegrityError, NotFound, Rejected
 from radloop.domain.records import Blob, Facts, TrainingCopy
 from radloop.ledger import audit_reports, blobs, copies, patients
-from radloop.ledger.audit_reports import audit_report_files
+from radloop.ledger.audit_reports import AuditReport, audit_report_files
 from radloop.ledger.audit_reports import audit_reports as table
 from radloop.ledger.tables import audit_events, instances
 from radloop.settings import Escalation
@@ -44,6 +44,7 @@ from tests.flows.auditing import (
     tell,
     tell_all,
 )
+from tests.recipes import as_written
 
 
 def overall(audit: Audit, reading: Reading = Reading.BLINDED) -> Accuracy:
@@ -287,22 +288,41 @@ def test_whatever_is_changed_is_found(house: House) -> None:
     with pytest.raises(IntegrityError, match="manifest"):
         keeping.verify(house, report.id)
     with house.ledger.write() as conn:
-        conn.execute(update(table).values(manifest="{}", digest=audit_reports.digest_of("{}")))
+        page = audit_report_files.c.name == keeping.HTML
+        conn.execute(update(audit_report_files).where(page).values(blob_key=report.files[keeping.HTML].key))
+    remade(house, report, {"end": "2030-01-01T00:00:00+00:00"})
     with pytest.raises(IntegrityError, match="not signed by this site's key"):
         keeping.verify(house, report.id)
 
 
-def test_a_saved_report_is_checked_anywhere_by_its_signature(house: House, tmp_path: Path) -> None:
+def remade(house: House, report: AuditReport, changes: dict[str, object]) -> None:
+    """Other facts in a report's manifest, and the digest that goes with them; the signature is the old one."""
+    manifest = json.dumps({**json.loads(report.manifest), **changes})
+    with house.ledger.write() as conn:
+        conn.execute(update(table).values(manifest=manifest, digest=audit_reports.digest_of(manifest)))
+
+
+def test_a_report_of_an_earlier_radloop_says_how_to_make_it_again(house: House) -> None:
     report = keeping.make(house, PERIOD, "ann")
-    written = keeping.save(house, report.id, tmp_path / "out")
-    assert {path.name for path in written} == {*report.files, "manifest.json", "manifest.sig"}
-    manifest = (tmp_path / "out" / "manifest.json").read_text()
-    key = bytes.fromhex(json.loads(manifest)["key"])
-    keeping.check_signature(manifest, (tmp_path / "out" / "manifest.sig").read_bytes(), key)
-    with pytest.raises(IntegrityError):
-        keeping.check_signature(manifest + " ", report.signature, key)
+    remade(house, report, {"format": 1})
+    with pytest.raises(IntegrityError, match=r"earlier radloop.*radloop report run --from 2026-"):
+        keeping.verify(house, report.id)
+
+
+def test_a_saved_report_is_checked_anywhere_as_the_docs_say(house: House, tmp_path: Path) -> None:
+    report = keeping.make(house, PERIOD, "ann")
+    folder = tmp_path / "out"
+    written = keeping.save(house, report.id, folder)
+    assert {path.name for path in written} == {*report.files, "manifest.json", "report.sig"}
+    pem = tmp_path / "site.pub"
+    pem.write_bytes(public_key(Keyring.load(house.settings.keys_path).signing_key))
+    names = {"FOLDER": folder, "site.pub": pem}
+    done = as_written("audits.md", names)
+    assert done.returncode == 0, done.stderr
+    (folder / "data.json").write_bytes((folder / "data.json").read_bytes() + b" ")
+    assert as_written("audits.md", names).returncode == 1
     with pytest.raises(FileExistsError):
-        keeping.save(house, report.id, tmp_path / "out")
+        keeping.save(house, report.id, folder)
 
 
 def test_scheduled_reports_leave_no_day_out_and_a_run_that_is_done_again_makes_no_second(

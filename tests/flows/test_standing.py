@@ -11,6 +11,7 @@ from sqlalchemy import select
 from flows import approving, standing
 from flows.house import House
 from models import change_plan
+from models.bundles import SIGNATURE
 from radloop.domain.enums import ActorKind, ApprovalKind, GateOutcome, Qualification, Standing
 from radloop.domain.errors import NotFound, Rejected, Unavailable
 from radloop.domain.records import ModelVersion
@@ -67,11 +68,11 @@ def test_a_bundle_is_registered_once_as_challenger_and_installed(house: House, c
 
 
 def spoil_nothing(folder: Path) -> None:
-    (folder / "manifest.sig").unlink()
+    (folder / SIGNATURE).unlink()
 
 
 def spoil_signature(folder: Path) -> None:
-    (folder / "manifest.sig").write_bytes(os.urandom(64))
+    (folder / SIGNATURE).write_bytes(os.urandom(64))
 
 
 def spoil_weights(folder: Path) -> None:

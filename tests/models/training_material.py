@@ -13,8 +13,9 @@ from models.training.material import Material, material, pack
 from models.training.order import Order
 from models.training.recipes import CHEST
 from radloop.domain.records import Facts
+from tests.keys import SITE
 
-KEY = b"k" * 32
+KEY = SITE
 PUBLIC = public_key(KEY)
 IMAGES, LEARNED = 40, 32
 

@@ -3,16 +3,19 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
-from models.bundles import public_key, verify
+from models.bundles import MANIFEST, SIGNATURE, public_key, verify
 from models.catalog import catalog
+from radloop.domain.errors import IntegrityError
 from radloop.ledger import models
 from radloop.ledger.tables import audit_events
 from radloop.settings import load_settings
 from radloop.store import Keyring
 from serving.cli import template
 from serving.cli.desk import Desk, system_user
+from serving.cli.exits import Exit
 from serving.cli.setup import prepare
 from tests.serving.cli.conftest import cli
 
@@ -53,6 +56,55 @@ def test_init_installs_signs_and_registers_every_model_of_the_zoo_once(tmp_path:
     for model in known:
         assert verify(desk.settings.models_path / model.name / model.digest, public) == model.digest
     desk.ledger.close()
+
+
+def test_a_home_of_an_earlier_radloop_says_what_to_type_and_init_signs_its_bundles_again(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    keys, installed = made_earlier(home)
+    done = cli(Desk(home), "up")
+    assert done.exit_code == Exit.USAGE
+    assert "site.key" in done.output
+    assert "radloop init" in done.output
+    done = cli(Desk(home), "init")
+    assert done.exit_code == 0, done.output
+    public = public_key(Keyring.load(keys).signing_key)
+    assert [verify(bundle, public) for bundle in installed] == [bundle.name for bundle in installed]
+    assert not (keys / "signing.key").exists()
+    assert list(home.rglob("manifest.sig")) == []
+
+
+def test_init_does_not_sign_what_the_former_key_did_not(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    keys, installed = made_earlier(home)
+    (installed[0] / "manifest.sig").write_bytes(bytes(64))
+    done = cli(Desk(home), "init")
+    assert done.exit_code == Exit.INTEGRITY
+    assert f"{installed[0]}: not signed again" in done.output
+    public = public_key(Keyring.load(keys).signing_key)
+    assert verify(installed[1], public) == installed[1].name
+    with pytest.raises(IntegrityError, match="earlier radloop"):
+        verify(installed[0], public)
+
+
+def made_earlier(home: Path) -> tuple[Path, list[Path]]:
+    """A home with the key and the signatures of a radloop before model-signing: its folder of keys, and its bundles."""
+    desk = Desk(home)
+    prepare(desk)
+    desk.ledger.close()
+    keys, installed = desk.settings.keys_path, sorted(desk.settings.models_path.glob("*/*"))
+    former = (keys / "site.key").rename(keys / "signing.key")
+    former.write_bytes(bytes(range(32)))
+    for bundle in installed:
+        (bundle / SIGNATURE).unlink()
+        signature = Ed25519PrivateKey.from_private_bytes(former.read_bytes()).sign((bundle / MANIFEST).read_bytes())
+        (bundle / "manifest.sig").write_bytes(signature)
+    return keys, installed
+
+
+def test_the_public_key_is_printed_for_a_reviewer(desk: Desk) -> None:
+    done = cli(desk, "keys", "public")
+    assert done.stdout.encode() == public_key(Keyring.load(desk.settings.keys_path).signing_key)
+    assert done.stdout.startswith("-----BEGIN PUBLIC KEY-----\n")
 
 
 def test_the_fresh_radloop_toml_loads_and_routes_both_models(tmp_path: Path) -> None:

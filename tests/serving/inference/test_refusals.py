@@ -46,7 +46,7 @@ def test_a_bundle_whose_weights_were_changed_is_refused(server: ModelServer, rad
 
 def test_a_bundle_without_this_site_s_signature_is_refused(server: ModelServer, radiograph: dict[str, str]) -> None:
     folder = install_tiny(server.home, "6.6.7", seed=1)
-    (folder / "manifest.sig").write_bytes(bytes(64))
+    (folder / "model.sig").write_bytes(bytes(64))
     response = server.post(radiograph, digest=folder.name)
     assert (response.status_code, response.json()["code"]) == (409, "integrity")
 
@@ -75,7 +75,7 @@ def test_a_bundle_that_is_installed_later_is_found_when_it_is_asked_for(
 
 
 def test_a_missing_key_is_not_found(server: ModelServer, radiograph: dict[str, str]) -> None:
-    for key in ("0" * 32, "../../keys/signing.key"):
+    for key in ("0" * 32, "../../keys/site.key"):
         response = server.post(radiograph, {"id": "in_1", "key": key})
         assert (response.status_code, response.json()["code"]) == (404, "not-found")
 
