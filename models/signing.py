@@ -70,7 +70,7 @@ class _Hashed(hashing.Config):
     """Stands where model-signing would walk a folder. It leaves nothing out, whatever a signed statement says."""
 
     def __init__(self, files: Files, signature_name: str = "") -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # it carries no annotation
         self._files = files
         self._left_out = [signature_name] if signature_name else []
 
