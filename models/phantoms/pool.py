@@ -1,5 +1,6 @@
 """Phantoms that were really drawn, measured and read by a model, kept as numbers: rows can be drawn from them fast."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -26,8 +27,6 @@ FACTS: Final = (
     "border",
 )  # fmt: skip
 NUMERIC: Final = ("kvp", "exposure", *FACTS, "score:pneumonia")
-EDITION: Final = 1
-"""Counts up when phantoms or measures change: a pool of another edition is made anew."""
 PLAIN: Final = HeaderFacts()
 SCALE: Final = stored_scale(BITS, signed=False, slope=1.0, intercept=0.0, inverted=False)
 
@@ -60,9 +59,9 @@ def pools(size: int, folder: Path, seed: int = 0) -> dict[tuple[str, str], Pool]
 
 
 def pool(key: tuple[str, str], size: int, folder: Path, seed: int = 0) -> Pool:
-    """One of them, kept in `folder` as a file of numpy's (no pickle)."""
+    """One of them, kept in `folder` as a file of numpy's (no pickle), for as long as neither code nor model changes."""
     station, name = key
-    path = folder / f"{station}-{name or 'usual'}-{size}-{seed}-{EDITION}-{SPEC.digest[:8]}.npz"
+    path = folder / f"{station}-{name or 'usual'}-{size}-{seed}-{_code()}-{SPEC.digest[:8]}.npz"
     if not path.exists():
         measured = measure(_shots(station, CHANGES.get(name), size, seed))
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,6 +116,14 @@ def _keep(path: Path, measured: Pool) -> None:
             protocol=measured.protocol,
         )
     part.replace(path)
+
+
+@cache
+def _code() -> str:
+    """A digest of what draws and measures: this folder, and the modules beside it."""
+    here = Path(__file__).parent
+    sources = sorted([*here.glob("*.py"), *here.parent.glob("*.py")])
+    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:8]
 
 
 @cache

@@ -2,27 +2,25 @@
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from data_checks.rules import Rules
 from models.phantoms.scanners import CHANGES
-from tests.drift import environment, ours, told
+from tests.drift import environment, told
 from tests.drift.calibration import RATES, Combination, delays, false_alarms, threshold
-from tests.drift.race import Scores, Track, make_pools, run
+from tests.drift.race import CORES, Scores, Track, make_pools, run
 from tests.drift.streams import FULL, MIDDLE, NULL, SMALL, Plan, Run
+from tests.drift.variants import KEPT, LEFT_OUT, RADLOOP, TOGETHER, TOOLS, tool_of
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"full": FULL, "middle": MIDDLE, "small": SMALL}
-TOOLS = {"radloop": "radloop", "evidently": "evidently", "alibi": "alibi-detect"}
-TOGETHER = {
-    "evidently together": ("evidently ks", "evidently wasserstein+js", "evidently embedding"),
-    "alibi together": ("alibi tabular", "alibi mmd", "alibi mmd short"),
-}
-STRICTEST = RATES[1]
+STRICTEST = RATES[0]
 """The rate up to which streams are followed: a method stops at its first alarm at this one."""
 
 
@@ -30,14 +28,22 @@ def main() -> int:
     """Make the environment and the pools, run everything, write what came out; 1 where radloop is slower anywhere."""
     parser = argparse.ArgumentParser(prog="python -m tests.drift", description=__doc__)
     parser.add_argument("--size", choices=sorted(SIZES), default="full")
+    parser.add_argument("--all-variants", action="store_true", help="of evidently and alibi-detect, the weak ones too")
     parser.add_argument("--out", type=Path, help="folder for drift.md and drift.svg; else docs/ where it is full")
     asked = parser.parse_args()
-    plan = SIZES[asked.size]
-    track = Track(plan=plan, folder=ROOT / "build" / "drift", python=environment.ready())
+    python, plan = environment.ready(), SIZES[asked.size]
     started = time.monotonic()
-    _say(f"{plan.pool} phantoms for each scanner and state")
-    make_pools(track)
-    null, changed = _raced(track, plan)
+    with tempfile.TemporaryDirectory(prefix="radloop-drift-") as scratch, ProcessPoolExecutor(CORES) as workers:
+        track = Track(
+            plan=plan,
+            folder=ROOT / "build" / "drift",
+            scratch=Path(scratch),
+            python=python,
+            variants=(*KEPT, *(LEFT_OUT if asked.all_variants else ())),
+        )
+        _say(f"{plan.pool} phantoms for each scanner and state")
+        make_pools(workers, track)
+        null, changed = _raced(workers, track)
     outcome = _outcome(plan, null, changed, (time.monotonic() - started) / 60)
     folder = asked.out or (ROOT / "docs" if asked.size == "full" else ROOT / "build" / "drift")
     told.write(outcome, folder)
@@ -46,12 +52,14 @@ def main() -> int:
     return int(asked.size == "full" and _is_slower(outcome))
 
 
-def _raced(track: Track, plan: Plan) -> tuple[Scores, dict[str, Scores]]:
+def _raced(workers: ProcessPoolExecutor, track: Track) -> tuple[Scores, dict[str, Scores]]:
+    plan = track.plan
     _say(f"{plan.null_runs} streams without a change")
-    null = run(track, [(NULL, number) for number in range(plan.null_runs)])
+    null = run(workers, track, [(NULL, number) for number in range(plan.null_runs)], {})
     _say(f"{plan.runs} streams for each change")
     runs = [(name, number) for name in CHANGES for number in range(plan.runs)]
-    all_of = run(track, runs, _stops(null, STRICTEST * plan.most))
+    all_of = run(workers, track, runs, _stops(null, STRICTEST * plan.most))
+    _say("done")
     return null, {name: _of(name, runs, all_of) for name in CHANGES}
 
 
@@ -82,8 +90,9 @@ def _outcome(plan: Plan, null: Scores, changed: Mapping[str, Scores], minutes: f
         best=best,
         curves=[_curve(one, scenario, null, changed, plan) for scenario in CHANGES for one in best.values()],
         default_rate=default,
-        default=false_alarms(null[ours.NAME], -np.log10(default)),
+        default=false_alarms(null[RADLOOP], -np.log10(default)),
         minutes=minutes,
+        cores=CORES,
     )
 
 
@@ -98,7 +107,7 @@ def _join(null: Scores, changed: Mapping[str, Scores]) -> None:
 def _lane(name: str, null: Scores, changed: Mapping[str, Scores], most: float) -> told.Lane:
     limit = threshold(null[name], most)
     return told.Lane(
-        tool=TOOLS[name.split(maxsplit=1)[0]],
+        tool=tool_of(name),
         name=name,
         false=false_alarms(null[name], limit),
         delays={scenario: delays(scores[name], limit) for scenario, scores in changed.items()},
@@ -106,24 +115,22 @@ def _lane(name: str, null: Scores, changed: Mapping[str, Scores], most: float) -
 
 
 def _curve(lane: told.Lane, scenario: str, null: Scores, changed: Mapping[str, Scores], plan: Plan) -> told.Curve:
-    points = []
-    for rate in RATES[1:]:
-        limit = threshold(null[lane.name], rate * plan.most)
-        points.append((rate, float(delays(changed[scenario][lane.name], limit).mean())))
-    return told.Curve(tool=lane.tool, scenario=scenario, points=tuple(points))
+    """At each of `RATES`, as far as a threshold holds it."""
+    limits = [threshold(null[lane.name], rate * plan.most) for rate in RATES]
+    points = (
+        (false_alarms(null[lane.name], limit).rate, float(delays(changed[scenario][lane.name], limit).mean()))
+        for limit in limits if np.isfinite(limit)
+    )  # fmt: skip
+    return told.Curve(tool=lane.tool, scenario=scenario, points=tuple(point for point in points if point[0] > 0))
 
 
 def _order(name: str) -> tuple[int, str]:
-    return list(TOOLS).index(name.split(maxsplit=1)[0]), name
+    return list(TOOLS.values()).index(tool_of(name)), name
 
 
 def _is_slower(outcome: told.Outcome) -> bool:
-    mine = outcome.best["radloop"]
-    apart = [
-        told.difference(mine.delays[scenario], outcome.best[tool].delays[scenario])
-        for tool in outcome.best if tool != "radloop" for scenario in CHANGES
-    ]  # fmt: skip
-    return any(low > 0 for _, low, _ in apart)
+    others = [tool for tool in outcome.best if tool != RADLOOP]
+    return any(low > 0 for tool in others for _, low, _ in told.apart(outcome, tool).values())
 
 
 def _say(text: str) -> None:

@@ -9,8 +9,8 @@ from tests.drift.streams import STEP
 
 PER = 5_000
 """False alarms are counted per so many studies."""
-RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Of the curves: upper ends of the interval, per `PER` studies."""
+RATES = (0.5, 1.0, 2.0, 4.0)
+"""Of the curves: the upper ends of the interval that thresholds are set to, in units of the plan's `most`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,10 @@ def delays(scores: np.ndarray, limit: float) -> np.ndarray:
     return first_alarms(scores, limit) * STEP
 
 
+TIE = 1e-9
+"""The runs of a rank are equally rare in every statistic: apart by this, a threshold may lie between them."""
+
+
 class Combination:
     """Several statistics as one: each score becomes the share of null runs that ever reach it, the rarest counts."""
 
@@ -76,11 +80,12 @@ class Combination:
 
     def score(self, parts: list[np.ndarray]) -> np.ndarray:
         """(runs, looks), minus the logarithm of that share, extrapolated beyond what any null run reached."""
-        return np.fmax.reduce([self._rarity(peaks, part) for peaks, part in zip(self.peaks, parts, strict=True)])
+        pairs = enumerate(zip(self.peaks, parts, strict=True))
+        return np.fmax.reduce([self._rarity(peaks, part) + place * TIE for place, (peaks, part) in pairs])
 
     def limits(self, limit: float) -> list[float]:
-        """What each statistic has to reach for the combination to alarm."""
-        return [self._inverse(peaks, limit) for peaks in self.peaks]
+        """What each statistic has to reach for the combination to alarm for certain: a hair more than it needs."""
+        return [self._inverse(peaks, limit + (1 - place) * TIE) for place, peaks in enumerate(self.peaks)]
 
     @staticmethod
     def _grid(peaks: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

@@ -8,32 +8,32 @@ from data_checks.columns import Columns
 from data_checks.ground import Ground, prepare
 from data_checks.judging import survey
 from data_checks.rules import Rules
-from serving.cli.simulate_rows import Pools
-from tests.drift.streams import Plan, Run, looks, reference, streams
+from tests.drift.streams import Run
 
-NAME = "radloop"
 WINDOW = 1500
 """The latest studies that a look is given; the judge chooses its own lengths of them."""
 
 
-def scores(pools: Pools, plan: Plan, runs: Sequence[Run], limit: float | None) -> np.ndarray:
+def grounds(references: Sequence[Columns]) -> list[Ground]:
+    """Every reference, made ready."""
+    return [prepare(one, Rules()) for one in references]
+
+
+def scores(
+    grounds: Sequence[Ground], rows: Sequence[Columns], runs: Sequence[Run], at: range, limit: float
+) -> np.ndarray:
     """(runs, looks): minus the common logarithm of that rate; NaN after the first look that reaches `limit`."""
-    grounds = _grounds(pools, plan)
-    rows = [
-        list(_looked(grounds[number % plan.references], stream, looks(plan), limit))
-        for (_, number), stream in zip(runs, streams(pools, plan, runs), strict=True)
-    ]
-    return np.array([row + [np.nan] * (len(looks(plan)) - len(row)) for row in rows])
+    found = np.full((len(runs), len(at)), np.nan)
+    for place, ((_, number), stream) in enumerate(zip(runs, rows, strict=True)):
+        looked = list(_looked(grounds[number % len(grounds)], stream, at, limit))
+        found[place, : len(looked)] = looked
+    return found
 
 
-def _looked(ground: Ground, stream: Columns, at: range, limit: float | None) -> Iterator[float]:
+def _looked(ground: Ground, stream: Columns, at: range, limit: float) -> Iterator[float]:
     for seen in at:
         found = survey(ground, stream.take(np.arange(max(0, seen - WINDOW), seen)))
         score = -float(np.log10(max(found.surest, 1e-300)))
         yield score
-        if limit is not None and score >= limit:
+        if score >= limit:
             return
-
-
-def _grounds(pools: Pools, plan: Plan) -> list[Ground]:
-    return [prepare(reference(pools, plan, number), Rules()) for number in range(plan.references)]

@@ -1,8 +1,7 @@
 """The streams that every method sees: many without a change, and many for each named change."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -42,7 +41,7 @@ FULL = Plan(pool=240, null_runs=200, runs=200, studies=480, references=8)
 MIDDLE = Plan(pool=240, null_runs=60, runs=24, studies=480, references=4, most=3.0)
 SMALL = Plan(pool=24, null_runs=16, runs=4, studies=200, references=2, most=40.0, reference_studies=800)
 
-
+Codes = dict[str, dict[str, int]]
 Run = tuple[str, int]
 """A scenario, which is the name of a change or `NULL`, and the number of a run of it."""
 
@@ -63,31 +62,39 @@ def looks(plan: Plan) -> range:
     return range(WARM + STEP, WARM + plan.studies + 1, STEP)
 
 
-def export(path: Path, rows: list[Columns], codes: dict[str, dict[str, int]]) -> None:
-    """Streams of one length as arrays that need nothing of ours to be read."""
-    devices = codes["device"]
-    parts = {
-        "numeric": [np.stack([one.numeric[name] for name in NUMERIC], axis=1) for one in rows],
-        "categorical": [np.stack([_coded(one, name, codes) for name in CATEGORICAL], axis=1) for one in rows],
-        "device": [np.array([devices.setdefault(str(name), len(devices)) for name in one.devices]) for one in rows],
-        "embedding": [one.embedding for one in rows if one.embedding is not None],
+def export(rows: Sequence[Columns], known: Codes) -> dict[str, np.ndarray]:
+    """Rows of one length each as arrays that need nothing of ours to be read, texts as numbers: those of `known`."""
+    return {
+        "numeric": np.stack([np.stack([one.numeric[name] for name in NUMERIC], axis=1) for one in rows]),
+        "categorical": np.stack([np.stack([_coded(one, name, known) for name in CATEGORICAL], axis=1) for one in rows]),
+        "device": np.stack([_numbers(one.devices, known["device"]) for one in rows]),
+        "embedding": np.stack([one.embedding for one in rows if one.embedding is not None]),
     }
-    with path.open("wb") as out:
-        np.savez(out, **{name: np.stack(part) for name, part in parts.items()})
 
 
-def coder() -> dict[str, dict[str, int]]:
-    """Numbers for texts, the same in all files of one worker."""
-    return {name: {} for name in (*CATEGORICAL, "device")}
+def codes(rows: Sequence[Columns]) -> Codes:
+    """A number for each text of references."""
+    texts = {name: np.concatenate([_texts(one, name) for one in rows]) for name in CATEGORICAL}
+    texts["device"] = np.concatenate([one.devices for one in rows])
+    return {
+        name: {str(text): number for number, text in enumerate(np.unique(all_of))} for name, all_of in texts.items()
+    }
 
 
-def _coded(rows: Columns, name: str, codes: dict[str, dict[str, int]]) -> np.ndarray:
-    known = codes[name]
+def _coded(rows: Columns, name: str, known: Codes) -> np.ndarray:
+    return _numbers(_texts(rows, name), known[name])
+
+
+def _numbers(texts: np.ndarray, known: Mapping[str, int]) -> np.ndarray:
+    """What the references never had gets the numbers that follow."""
+    numbers = dict(known)
+    return np.array([numbers.setdefault(str(text), len(numbers)) for text in texts])
+
+
+def _texts(rows: Columns, name: str) -> np.ndarray:
     texts = rows.categorical[name]
-    if name == "protocol":
-        # Its long tail is pooled for them: chi-square takes each rare name for proof, and a user of it would pool.
-        texts = np.where(np.isin(texts, COMMON), texts, "other")
-    return np.array([known.setdefault(str(text), len(known)) for text in texts])
+    # The long tail of protocols is pooled for them: chi-square takes each rare name for proof, and a user would pool.
+    return np.where(np.isin(texts, COMMON), texts, "other") if name == "protocol" else texts
 
 
 def _stream(plan: Plan, name: str, run: int) -> Stream:
