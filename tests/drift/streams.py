@@ -76,9 +76,7 @@ def codes(rows: Sequence[Columns]) -> Codes:
     """A number for each text of references."""
     texts = {name: np.concatenate([_texts(one, name) for one in rows]) for name in CATEGORICAL}
     texts["device"] = np.concatenate([one.devices for one in rows])
-    return {
-        name: {str(text): number for number, text in enumerate(np.unique(all_of))} for name, all_of in texts.items()
-    }
+    return {name: {str(text): place for place, text in enumerate(np.unique(all_of))} for name, all_of in texts.items()}
 
 
 def _coded(rows: Columns, name: str, known: Codes) -> np.ndarray:

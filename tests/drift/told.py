@@ -149,10 +149,8 @@ def _claims(outcome: Outcome) -> Iterator[str]:
     for tool in outcome.best:
         if tool != "radloop":
             found = [verdict(low, high) for _, low, high in apart(outcome, tool).values()]
-            yield (
-                f"radloop is faster than {tool} on {found.count('faster')} of {len(found)} changes, no worse on "
-                f"{found.count('no worse') or 'none'} more, slower on {found.count('slower') or 'none'}."
-            )
+            counts = [f"{word} on {found.count(word)}" for word in ("faster", "no worse", "slower") if word in found]
+            yield f"Beside {tool}, radloop is {', '.join(counts)} of {len(found)} changes."
 
 
 def apart(outcome: Outcome, tool: str) -> dict[str, tuple[float, float, float]]:
@@ -172,11 +170,11 @@ def _others(outcome: Outcome) -> Iterator[str]:
         )
     yield (
         f"A delay of {outcome.plan.studies + STEP} everywhere is that of a variant for which no threshold keeps the "
-        "rate: chi-square's p is 0 for a single odd study. MMDDriftOnline of alibi-detect is not among them, "
-        "because it takes five seconds of set-up for each device and reference; `alibi mmd short` gives its statistic "
-        "the same short window. The statistics are computed by the packages themselves. "
-        "Only scipy's KS test, which both call, goes without its checks of "
-        "arguments and keeps p by its arguments; each process compares what comes out with and without."
+        "rate: chi-square's p is 0 for a single odd study. MMDDriftOnline of alibi-detect is not among them, because "
+        "it takes five seconds of set-up for each device and reference; `alibi mmd short` gives its statistic the same "
+        "short window. The statistics are computed by the packages themselves. Only scipy's KS test, which both call, "
+        "goes without its checks of arguments and keeps p by its arguments; each process compares what comes out with "
+        "and without."
     )
 
 
@@ -221,7 +219,7 @@ def _rate(one: FalseAlarms) -> str:
 
 
 def _drawing(outcome: Outcome) -> Drawing:
-    width, height = EDGE + 3 * (PANEL[0] + GAP) - GAP + 24, TOP + 2 * (PANEL[1] + BELOW)
+    width, height = EDGE + 3 * (PANEL[0] + GAP) - GAP + 24, TOP + 2 * (PANEL[1] + BELOW) - 14
     across = _Across([rate for one in outcome.curves for rate, _ in one.points])
     shapes: list[Shape] = [Rect(0, 0, width, height, PAPER), *_legend(outcome, width)]
     for place, scenario in enumerate(CHANGES):
@@ -240,9 +238,7 @@ def _legend(outcome: Outcome, width: float) -> Iterator[Shape]:
         left += 52 + width_of(said, 11.0)
     yield from _point((left + 4, 20.0), SOFT, chosen=True)
     yield Text((left + 14, 24.0), "as in the table", 11.0, SOFT)
-    yield Text(
-        (EDGE, 44.0), "Mean delay in studies, up; false alarms per 5,000 studies, as counted, across.", 10.0, SOFT
-    )
+    yield Text((EDGE, 44.0), "Up: mean delay in studies. Across: false alarms counted per 5,000 studies.", 10.0, SOFT)
     yield Text((width - 24, 44.0), "Dashed: one false alarm in 5,000 studies.", 10.0, SOFT, "end")
 
 
