@@ -144,15 +144,17 @@ def _categorical(known: Known, rows: Columns, name: str, tried: Sequence[int]) -
 def _risen(hits: Mask, given: Mask, counts: npt.NDArray[np.int_], tried: Sequence[int]) -> tuple[float, int]:
     """The smallest p of any category that is more frequent in any length, paid for, and which category."""
     total, best, which = int(counts.sum()), 1.0, 0
-    for k in tried:
-        n, found = int(given[-k:].sum()), hits[-k:].sum(axis=0)
-        for place in np.flatnonzero(_notable(found, n, counts, total)):
-            p = rise(int(found[place]), n, int(counts[place]), total)
-            best, which = min((best, which), (p, int(place)))
+    ends = np.asarray(tried) - 1
+    n, found = np.cumsum(given[::-1])[ends], np.cumsum(hits[::-1], axis=0)[ends]
+    for length, place in np.argwhere(_notable(found, n[:, None], counts, total)):
+        p = rise(int(found[length, place]), int(n[length]), int(counts[place]), total)
+        best, which = min((best, which), (p, int(place)))
     return min(1.0, best * len(tried) * len(counts)), which
 
 
-def _notable(found: npt.NDArray[np.int_], n: int, counts: npt.NDArray[np.int_], total: int) -> Mask:
+def _notable(
+    found: npt.NDArray[np.int_], n: npt.NDArray[np.int_], counts: npt.NDArray[np.int_], total: int
+) -> npt.NDArray[np.bool_]:
     """Where an exact tail is worth its time: more than one hit, and two standard errors more than expected."""
     share = (counts + 1.0) / (total + 1.0)
     return np.asarray((found > 1) & (found > n * share + 2 * np.sqrt(n * share * np.maximum(1 - share, 0.0))))

@@ -48,9 +48,10 @@ def distance_of(below: Floats, upto: Floats) -> Floats:
     """D of each of c columns from the places (n, c) of its values; 0 where a column has no value."""
     count = np.sum(~np.isnan(below), axis=0)
     ranks = np.arange(1, len(below) + 1)[:, None] / np.maximum(count, 1)
-    above = np.nan_to_num(ranks - np.sort(upto, axis=0), nan=0.0)
-    under = np.nan_to_num(np.sort(below, axis=0) - (ranks - 1 / np.maximum(count, 1)), nan=0.0)
-    found: Floats = np.maximum(np.max(above, axis=0, initial=0.0), np.max(under, axis=0, initial=0.0))
+    above = ranks - np.sort(upto, axis=0)
+    under = np.sort(below, axis=0) - (ranks - 1 / np.maximum(count, 1))
+    # fmax passes over NaN.
+    found: Floats = np.fmax(np.fmax.reduce(above, initial=0.0), np.fmax.reduce(under, initial=0.0))
     return found
 
 
