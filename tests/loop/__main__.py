@@ -12,6 +12,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder of DICOM images with labels.csv; else phantom sites")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="where the story is written")
     asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
     if asked.data:
         folder.tell(asked.data.absolute(), asked.out)
     else:
