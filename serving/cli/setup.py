@@ -93,12 +93,17 @@ def _name_actors(desk: Desk) -> None:
 def _sign_again(desk: Desk) -> None:
     """Bundles that a radloop before model-signing signed here get a signature of the new kind; then its key goes."""
     from models.bundles import sign_again
+    from radloop.ledger import actors
 
     keyring = desk.keyring
     if (former := keyring.former_signing_key) is None:
         return
-    for left in sign_again(desk.settings.models_path, former, keyring.signing_key):
-        complain(f"{left}: not signed again, since this site's former key did not sign it as it is")
+    left = sign_again(desk.settings.models_path, former, keyring.signing_key)
+    for bundle in left:
+        complain(f"{bundle}: not signed again, since this site's former key did not sign it as it is")
+    with desk.ledger.write() as conn:
+        change = Change(conn, actors.ensure(conn, system_user(), ActorKind.PERSON))
+        change.record("keys.replace", "key", "site.key", f"bundles signed again, {len(left)} refused")
     keyring.forget_former()
 
 

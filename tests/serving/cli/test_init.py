@@ -71,6 +71,9 @@ def test_a_home_of_an_earlier_radloop_says_what_to_type_and_init_signs_its_bundl
     assert [verify(bundle, public) for bundle in installed] == [bundle.name for bundle in installed]
     assert not (keys / "signing.key").exists()
     assert list(home.rglob("manifest.sig")) == []
+    assert replaced(Desk(home)) == ["bundles signed again, 0 refused"]
+    assert cli(Desk(home), "init").exit_code == 0
+    assert len(replaced(Desk(home))) == 1
 
 
 def test_init_does_not_sign_what_the_former_key_did_not(tmp_path: Path) -> None:
@@ -84,6 +87,13 @@ def test_init_does_not_sign_what_the_former_key_did_not(tmp_path: Path) -> None:
     assert verify(installed[1], public) == installed[1].name
     with pytest.raises(IntegrityError, match="earlier radloop"):
         verify(installed[0], public)
+
+
+def replaced(desk: Desk) -> list[str]:
+    """What the audit says of replaced keys."""
+    e = audit_events.c
+    with desk.ledger.read() as conn:
+        return list(conn.scalars(select(e.detail).where(e.action == "keys.replace")))
 
 
 def made_earlier(home: Path) -> tuple[Path, list[Path]]:
