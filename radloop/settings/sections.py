@@ -66,9 +66,7 @@ class Peer(Section):
     name: str = Field("", description="set from the table's name", exclude=True)
     roles: tuple[PeerRole, ...] = Field(description='what it does: "source", "results", "reports", "orders"')
     qualifications: tuple[Qualification, ...] = Field(
-        tuple(Qualification),
-        min_length=1,
-        description="qualifications of the models whose answers it gets; absent: any",
+        tuple(Qualification), description="qualifications of the models whose answers it gets; absent: any"
     )
     ae_title: AeTitle | None = Field(None, description="its application entity title (DICOM)")
     host: str | None = Field(None, description="its address (DICOM); also the one it may send from")
@@ -100,6 +98,9 @@ class Peer(Section):
             raise ValueError('a peer with the role "reports" needs mllp or fhir')
         if PeerRole.ORDERS in self.roles and not self.mllp:
             raise ValueError('a peer with the role "orders" needs mllp')
+        # Not min_length: that complains of "0 items" beside a value that is merely wrong.
+        if not self.qualifications:
+            raise ValueError('qualifications: "RESEARCH", "PRODUCT" or both are needed; absent: both')
         return self
 
 

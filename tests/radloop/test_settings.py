@@ -63,6 +63,7 @@ def test_the_home_that_is_asked_for_beats_the_variable(tmp_path: Path, monkeypat
         ("port = 4242", "port = 70000", 9, "peers.pacs.port"),
         ('host = "127.0.0.1"\n', "", 6, "needs ae_title, host and port"),
         ('roles = ["source", "results"]', 'roles = ["sauce"]', 10, "'source', 'results', 'reports' or 'orders'"),
+        ("port = 4242", "port = 4242\nqualifications = []", 6, "qualifications: "),
         ('models = ["brain_mr_tumour"]', "models = []", 21, "routes.1.models"),
         ("[[routes]]", "[[routes", 16, "not valid TOML"),
         ('when = { modality = ["MR"] }', 'when = { modalty = ["MR"] }', 22, "routes.1.when.modalty"),
