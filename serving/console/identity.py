@@ -1,11 +1,13 @@
-"""Who asks: the owner of a personal token."""
+"""Who asks, and whether they may."""
 
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import structlog
 from fastapi import Depends, Request
 
 from flows.house import House
+from radloop.domain.access import Permission, Role, Who, granted
 from radloop.domain.enums import ActorKind
 from radloop.domain.records import Actor
 from radloop.ledger import actors as actor_rows
@@ -43,6 +45,25 @@ def actor_of(request: Request, house: HouseHere) -> Actor:
 
 
 ActorHere = Annotated[Actor, Depends(actor_of)]
+
+
+def who_of(request: Request, actor: ActorHere) -> Who:
+    """The one who asks, with what they may do."""
+    roles = frozenset((Role.READER,))
+    address = request.client.host if request.client else ""
+    return Who(actor=actor, roles=roles, permissions=granted(roles), address=address)
+
+
+def may(permission: Permission) -> Callable[[Who], Who]:
+    """A dependency that lets those pass who have this permission: `Annotated[Who, Depends(may(Permission.READ))]`."""
+
+    def check(who: Annotated[Who, Depends(who_of)]) -> Who:
+        if not who.may(permission):
+            raise Forbidden("your roles do not allow this")
+        return who
+
+    check.permission = permission  # type: ignore[attr-defined]
+    return check
 
 
 def reader_for(actor: Actor, named: str | None) -> str:
