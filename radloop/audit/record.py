@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, insert
 
+from radloop.audit.acting import acting_now
 from radloop.domain.ids import new_id
 from radloop.domain.records import AuditEvent
 from radloop.ledger.tables import audit_events
@@ -9,6 +10,7 @@ from radloop.ledger.tables import audit_events
 
 def append(conn: Connection, *events: AuditEvent) -> None:
     """Record events in the transaction of the change. They are sealed a moment later, off the hot path."""
+    acting = acting_now()
     rows = [
         {
             "id": new_id("au"),
@@ -18,6 +20,8 @@ def append(conn: Connection, *events: AuditEvent) -> None:
             "object_kind": event.object_kind,
             "object_id": event.object_id,
             "detail": event.detail,
+            "role": event.role or acting.role,
+            "address": event.address or acting.address,
             "sealed": False,
         }
         for event in events

@@ -147,7 +147,7 @@ def _sealed(conn: Connection) -> Iterator[Row[Any]]:
 
 def _columns() -> tuple[Any, ...]:
     c = audit_events.c
-    return (c.id, c.at, c.actor, c.action, c.object_kind, c.object_id, c.detail)
+    return (c.id, c.at, c.actor, c.action, c.object_kind, c.object_id, c.detail, c.role, c.address)
 
 
 def _events() -> Any:
@@ -163,6 +163,9 @@ def _tip(conn: Connection) -> tuple[int, bytes]:
 def _next_link(key: bytes, link: bytes, number: int, row: Row[Any]) -> bytes:
     at = row.at.isoformat() if row.at else None
     facts = [number, row.id, at, row.actor, row.action, row.object_kind, row.object_id, row.detail]
+    # Rows of before, and those from inside the house, have neither: their links are as they were made.
+    if row.role or row.address:
+        facts += [row.role, row.address]
     message = link + json.dumps(facts, ensure_ascii=True, separators=(",", ":")).encode()
     return hmac.digest(key, message, hashlib.sha256)
 

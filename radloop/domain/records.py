@@ -358,7 +358,10 @@ class InferenceAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """Who did what to which object. `detail` is a short text without patient data."""
+    """Who did what to which object. `detail` is a short text without patient data.
+
+    `role`: those that the actor came with, joined by commas; `address`: where from. Both are '' inside the house.
+    """
 
     at: datetime
     actor: str
@@ -366,6 +369,8 @@ class AuditEvent:
     object_kind: str
     object_id: str
     detail: str = ""
+    role: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

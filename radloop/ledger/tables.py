@@ -328,7 +328,10 @@ actors = Table(
     id_column(),
     Column("name", Text, nullable=False, unique=True),
     Column("kind", String(16), nullable=False),
-    Column("token_sha256", String(64), unique=True),
+    # Of a person who comes by a personal token or break-glass; who comes by the directory has its groups' roles.
+    Column("roles", JSON, nullable=False, server_default='["READER"]'),
+    Column("password", Text),
+    Column("disabled_at", Utc),
     Column("at", Utc, nullable=False),
 )
 
@@ -341,8 +344,10 @@ audit_events = Table(
     Column("actor", Text, nullable=False),
     Column("action", String(64), nullable=False),
     Column("object_kind", String(32), nullable=False),
-    Column("object_id", String(64), nullable=False),
+    Column("object_id", String(64), nullable=False, index=True),
     Column("detail", Text, nullable=False),
+    Column("role", String(96), nullable=False, server_default=""),
+    Column("address", String(64), nullable=False, server_default=""),
     Column("sealed", Boolean, nullable=False, index=True),
 )
 
@@ -352,6 +357,14 @@ audit_seals = Table(
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     reference("event_id", "audit_events"),
     Column("chain", LargeBinary(32), nullable=False),
+)
+
+audit_forwarded = Table(
+    "audit_forwarded",
+    metadata,
+    Column("target", String(128), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("at", Utc, nullable=False),
 )
 
 checks = Table(

@@ -3,16 +3,16 @@
 One row per acquisition: an exposure of a projection modality, else a series, whose slices are no evidence of their own.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Row, Select, and_, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Row, Select, Text, and_, any_, func, literal, or_, select
 
 from radloop.domain.enums import ResultStatus, Standing, VerdictKind
 from radloop.domain.verdicts import OVERRIDES
@@ -34,7 +34,6 @@ PROJECTIONS: Final = frozenset(("CR", "DX", "DR", "MG", "IO", "PX", "RG", "XA", 
 MOST_ROWS: Final = 20_000
 """Of a longer window the newest are read."""
 SCORE: Final = "score_"
-AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +91,9 @@ def of_instances(conn: Connection, digest: str, instance_ids: Collection[str]) -
         results.c.digest == digest,
         results.c.status == ResultStatus.OK,
     )
-    found: list[Row[Any]] = []
-    for some in _in_parts(instance_ids):
-        query = _beside(_rows().outerjoin(results, answered).where(acquisitions.c.instance_id.in_(some)))
-        found += conn.execute(query).all()
-    return _window(conn, sorted(found, key=lambda row: (row.at, row.instance_id)), digest)
+    asked = _among(conn, acquisitions.c.instance_id, instance_ids)
+    query = _beside(_rows().outerjoin(results, answered).where(asked))
+    return _window(conn, conn.execute(query.order_by(acquisitions.c.at, acquisitions.c.instance_id)).all(), digest)
 
 
 def _rows() -> Select[Any]:
@@ -174,10 +171,9 @@ def _scores(conn: Connection, result_ids: Collection[str]) -> Mapping[str, Mappi
     """Probabilities, by target and result."""
     found: dict[str, dict[str | None, float]] = defaultdict(dict)
     f = findings.c
-    for some in _in_parts(result_ids):
-        query = select(f.result_id, f.target, f.probability).where(f.result_id.in_(some))
-        for result_id, target, probability in conn.execute(query):
-            found[target][result_id] = probability
+    query = select(f.result_id, f.target, f.probability).where(_among(conn, f.result_id, result_ids))
+    for result_id, target, probability in conn.execute(query):
+        found[target][result_id] = probability
     return found
 
 
@@ -185,18 +181,20 @@ def _disagreed(conn: Connection, result_ids: Collection[str]) -> Mapping[str | N
     """Whether a reader's last word on any target of a result is an override, by result; others have no word."""
     found: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
     v = verdicts.c
-    for some in _in_parts(result_ids):
-        query = select(v.result_id, v.reader, v.target, v.kind, v.id).where(v.result_id.in_(some))
-        for result_id, reader, target, kind, verdict_id in conn.execute(query.order_by(v.at, v.id)):
-            found[result_id][reader, target or verdict_id] = kind
+    said = select(v.result_id, v.reader, v.target, v.kind, v.id).where(_among(conn, v.result_id, result_ids))
+    for result_id, reader, target, kind, verdict_id in conn.execute(said.order_by(v.at, v.id)):
+        found[result_id][reader, target or verdict_id] = kind
     return {one: float(_any_override(words.values())) for one, words in found.items()}
 
 
-def _in_parts(values: Collection[str]) -> Iterator[list[str]]:
-    """Some thousands at a time: a window asks for as many, and a database binds 32,000 (SQLite) or more."""
-    rest = iter(values)
-    while some := list(islice(rest, AT_ONCE)):
-        yield some
+def _among(conn: Connection, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+    """Whether a column is one of thousands of values, which are one parameter.
+
+    A parameter for each takes longer to be written and read than the rows that are found, and SQLite has 32,000.
+    """
+    if conn.dialect.name == "sqlite":
+        return column.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
+    return column == any_(literal(list(values), ARRAY(Text)))
 
 
 def _any_override(kinds: Iterable[str]) -> bool:

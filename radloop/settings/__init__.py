@@ -15,10 +15,10 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from radloop.domain.errors import SettingsError
-from radloop.settings.auditing import AuditSettings, RoiSettings
+from radloop.settings.auditing import AuditSettings, RoiSettings, Syslog
+from radloop.settings.console import ConsoleSettings, Ldap, LoginSettings, Oidc, UploadSettings
 from radloop.settings.learning import (
     ConsentSettings,
-    ConsoleSettings,
     Phrase,
     Reader,
     RetentionSettings,
@@ -54,8 +54,11 @@ __all__ = [
     "Escalation",
     "GatewaySettings",
     "InferenceSettings",
+    "Ldap",
     "LedgerSettings",
+    "LoginSettings",
     "NotifySettings",
+    "Oidc",
     "Peer",
     "Phrase",
     "Reader",
@@ -69,13 +72,16 @@ __all__ = [
     "SiteSettings",
     "StandingSettings",
     "StoreSettings",
+    "Syslog",
     "Tls",
     "TrainingSettings",
+    "UploadSettings",
     "WatchSettings",
     "child_environment",
     "default_home",
     "export",
     "load_settings",
+    "place_of",
 ]
 
 FILE_NAME = "radloop.toml"
@@ -111,6 +117,8 @@ class Settings(BaseSettings):
     mlflow: ServerSettings = Field(default_factory=ServerSettings)
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)
+    login: LoginSettings = Field(default_factory=LoginSettings)
+    upload: UploadSettings = Field(default_factory=UploadSettings)
     consent: ConsentSettings = Field(default_factory=ConsentSettings)
     readers: dict[str, Reader] = Field(default_factory=dict)
     phrases: tuple[Phrase, ...] = ()
@@ -133,6 +141,13 @@ class Settings(BaseSettings):
         for name, schedule in self.schedules.items():
             if schedule.peer is not None and schedule.peer not in self.peers:
                 raise ValueError(f"schedules.{name}.peer: there is no [peers.{schedule.peer}]")
+        return self
+
+    @model_validator(mode="after")
+    def _certificates_are_asked_for(self) -> "Settings":
+        named = next((peer.name for peer in self.peers.values() if peer.certificate_names), None)
+        if named is not None and (self.gateway.tls is None or self.gateway.tls.ca is None):
+            raise ValueError(f"peers.{named}.certificate_names: no certificate is asked for without gateway.tls.ca")
         return self
 
     @classmethod
@@ -166,6 +181,11 @@ class Settings(BaseSettings):
     def audit_anchor(self) -> Path:
         """The file that keeps the end of the audit's chain."""
         return self.home / "audit.anchor"
+
+    @property
+    def certificates_path(self) -> Path:
+        """The folder of the trial authority and what it issued."""
+        return self.home / "certs"
 
     @property
     def training_path(self) -> Path:
@@ -218,6 +238,16 @@ def load_settings(home: Path) -> Settings:
         return found.model_copy(update={"home": home.absolute()})
     except ValidationError as error:
         raise SettingsError(_explain(path, text, error)) from None
+
+
+def place_of(home: Path, *key: str) -> str:
+    """Where in radloop.toml a key stands, for what is found wrong after the reading: file, line and key."""
+    path = home / FILE_NAME
+    try:
+        line = _line_of(path.read_text(encoding="utf-8"), key)
+    except (OSError, UnicodeDecodeError):
+        return ".".join(key)
+    return f"{path}, line {line}: {'.'.join(key)}"
 
 
 def _read(path: Path) -> str:

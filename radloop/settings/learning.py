@@ -6,17 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from radloop.settings.sections import Port, Seconds, Section
+from radloop.settings.sections import Seconds, Section
 
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-
-
-class ConsoleSettings(Section):
-    """The web interface. Loopback unless a host is given."""
-
-    host: str = Field("127.0.0.1", description="address that it binds to")
-    port: Port = Field(8480, description="HTTP port (0: a free one)")
-    enabled: bool = Field(True, description="whether `radloop up` starts it")
 
 
 class ConsentSettings(Section):
@@ -70,10 +62,20 @@ class TrainingSettings(Section):
 
 
 class RetentionSettings(Section):
-    """How long what is not needed any more is kept."""
+    """How long what is not needed any more is kept. A legal hold beats all of it."""
 
     pictures_days: Annotated[float, Field(gt=0)] | None = Field(
         None, description="days after sign-off until pictures and pixels of a study are deleted; absent: kept"
+    )
+    reports_days: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="days after sign-off until what was sent (SR, SC, ORU, ...) is deleted; absent: kept",
+    )
+    keep_for_audits: bool = Field(
+        True, description="what the next audit report has not looked at yet is not deleted before it has"
+    )
+    audit_years: Annotated[float, Field(ge=1, le=100)] = Field(
+        6.0, description="years that audit records are kept at least (HIPAA: six)"
     )
 
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from radloop.domain.enums import PeerRole, Qualification, Urgency
 
 # PS3.5 Table 6.2-1, AE: at most 16 characters, no backslash, no control characters, not only spaces.
-AeTitle = Annotated[str, StringConstraints(pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]{0,15}$")]
+AE_TITLE_PATTERN = r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]{0,15}$"
+AeTitle = Annotated[str, StringConstraints(pattern=AE_TITLE_PATTERN)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400)]
 UidRoot = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9][0-9]*))+$", max_length=43)]
@@ -29,7 +30,11 @@ class Tls(Section):
 
     certificate: Path = Field(description="our certificate chain (PEM)")
     key: Path = Field(description="our private key (PEM)")
-    ca: Path | None = Field(None, description="the authority that the other side's certificate must come from (PEM)")
+    ca: Path | None = Field(
+        None,
+        description="the authority that the other side's certificate must come from, or that certificate itself (PEM); "
+        "absent: a listener asks for none, towards a peer it is the operating system's authorities",
+    )
 
 
 class GatewaySettings(Section):
@@ -87,6 +92,11 @@ class Peer(Section):
         default_factory=dict, description='HL7 acknowledgement code -> outcome, over the defaults, e.g. AE = "retry"'
     )
     tls: Tls | None = Field(None, description="TLS towards this peer; absent: plain TCP")
+    certificate_names: tuple[Annotated[str, StringConstraints(min_length=1, max_length=300)], ...] = Field(
+        (),
+        description="the certificate with which it comes to us carries one of these: a common name, a DNS name, an "
+        'address, a URI, or "sha256:" and its fingerprint; absent: its AE title, where the certificate names any',
+    )
 
     @model_validator(mode="after")
     def _reachable_for_its_roles(self) -> "Peer":

@@ -89,10 +89,10 @@ class Desk:
 
     def actor(self) -> Actor:
         """Who runs this command: the owner of the token, or the operating-system user as `radloop init` knew it."""
-        from radloop.ledger import actors
+        from radloop.ledger import actors, tokens
 
         with self.ledger.read() as conn:
-            found = actors.by_token(conn, self.token) if self.token else actors.by_name(conn, system_user())
+            found = tokens.owner_of(conn, self.token) if self.token else actors.by_name(conn, system_user())
         if found is None:
             self._record_refusal()
             raise Rejected(

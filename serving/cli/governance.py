@@ -31,13 +31,13 @@ def add_actor(
     home: HomeOption = None,
 ) -> None:
     """Add an actor and show its token, once: only its hash is kept."""
-    from radloop.ledger import actors
+    from radloop.ledger import actors, tokens
 
     with open_desk(home, token).changing() as change:
         if (actors.by_name(change.conn, name) is not None) != renew:
             raise Rejected("there is no such actor" if renew else "there is an actor of this name already (--renew)")
         made = actors.ensure(change.conn, name, ActorKind.MACHINE if machine else ActorKind.PERSON)
-        secret = actors.issue_token(change.conn, made)
+        secret = tokens.issue(change.conn, made)
         change.record("actor.token" if renew else "actor.add", "actor", made.id)
     if as_json:
         print_json({"id": made.id, "name": made.name, "kind": made.kind, "token": secret})

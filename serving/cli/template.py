@@ -10,7 +10,19 @@ from typing import Any, Final, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from radloop.settings import Condition, Escalation, Peer, Phrase, Reader, Route, Schedule, Settings
+from radloop.settings import (
+    Condition,
+    Escalation,
+    Ldap,
+    Oidc,
+    Peer,
+    Phrase,
+    Reader,
+    Route,
+    Schedule,
+    Settings,
+    Syslog,
+)
 
 ACTIVE: Final = {
     "gateway": ("ae_title", "host", "dicom_port", "hl7_port"),
@@ -25,6 +37,11 @@ EXAMPLES: Final[dict[str, str]] = {
     "keys": '"/srv/radloop/keys"',
     "folder": '"/srv/radloop/training"',
     "pictures_days": "365",
+    "reports_days": "3650",
+    "oidc": '{ issuer = "https://sso.example.org", client_id = "radloop" }',
+    "ldap": '{ url = "ldaps://ldap.example.org", user_base = "ou=people,dc=ex", group_base = "ou=groups,dc=ex" }',
+    "groups": '{ radiologists = ["READER"], it-imaging = ["IT"], ai-board = ["GOVERNANCE", "APPROVER"] }',
+    "syslog": '{ address = "audit.example.org:6514" }',
     "smtp_host": '"mail.example.org"',
     "smtp_ca": '"/etc/radloop/mail-ca.pem"',
     "smtp_password_file": '"/etc/radloop/mail.secret"',
@@ -161,6 +178,9 @@ def named_sections() -> tuple[tuple[str, type[BaseModel]], ...]:
         ("readers.NAME", Reader),
         ("[phrases]", Phrase),
         ("schedules.NAME", Schedule),
+        ("login.oidc", Oidc),
+        ("login.ldap", Ldap),
+        ("audit.syslog", Syslog),
     )
 
 
@@ -217,7 +237,7 @@ def _section(name: str, model: type[BaseModel]) -> Iterator[str]:
     yield f"# {(model.__doc__ or '').strip().splitlines()[0]}"
     yield f"[{name}]"
     for key, field in keys_of(model):
-        value = default_of(field) or EXAMPLES.get(key)
+        value = EXAMPLES.get(key) or default_of(field)
         mark = "" if key in ACTIVE.get(name, ()) else "#"
         yield f"# {field.description}"
         yield f"{mark}{key} = {value}"

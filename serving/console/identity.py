@@ -37,7 +37,7 @@ def actor_of(request: Request, house: HouseHere) -> Actor:
     found = None
     if scheme.lower() == SCHEME and token.strip():
         with house.ledger.read() as conn:
-            found = actor_rows.by_token(conn, token.strip())
+            found = token_rows.owner_of(conn, token.strip())
     if found is None:
         log.warning("unauthenticated", path=getattr(request.scope.get("route"), "path", ""))
         raise Unauthenticated("a personal token is needed: Authorization: Bearer, from `radloop actor add`")

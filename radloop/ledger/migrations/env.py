@@ -2,7 +2,14 @@
 
 from alembic import context
 
-from radloop.ledger import acquired, audit_reports, learning, reading_times, watching  # noqa: F401 - parts of the metadata
+from radloop.ledger import (  # noqa: F401 - parts of the metadata
+    acquired,
+    admitted,
+    audit_reports,
+    learning,
+    reading_times,
+    watching,
+)
 from radloop.ledger.tables import metadata
 
 connection = context.config.attributes["connection"]

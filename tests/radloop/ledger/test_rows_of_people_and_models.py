@@ -5,7 +5,7 @@ from alembic.migration import MigrationContext
 from radloop.domain.enums import ActorKind, Urgency
 from radloop.domain.errors import Unavailable
 from radloop.domain.records import Acquisition, Blob, Code, Order
-from radloop.ledger import Ledger, acquisitions, actors, instances, orders, quarantine, studies
+from radloop.ledger import Ledger, acquisitions, actors, instances, orders, quarantine, studies, tokens
 from radloop.ledger.tables import metadata
 from tests.radloop.ledger.rows import arrival
 
@@ -24,11 +24,11 @@ def test_a_token_is_kept_as_its_digest_and_ends_with_the_next_one(ledger: Ledger
     with ledger.write() as conn:
         actor = actors.ensure(conn, "dr.who", ActorKind.PERSON)
         assert actors.ensure(conn, "dr.who", ActorKind.PERSON) == actor
-        first = actors.issue_token(conn, actor)
-        assert actors.by_token(conn, first) == actor
-        second = actors.issue_token(conn, actor)
-        assert actors.by_token(conn, first) is None
-        assert actors.by_token(conn, second) == actor
+        first = tokens.issue(conn, actor)
+        assert tokens.owner_of(conn, first) == actor
+        second = tokens.issue(conn, actor)
+        assert tokens.owner_of(conn, first) is None
+        assert tokens.owner_of(conn, second) == actor
 
 
 def test_a_message_takes_effect_once_and_an_order_is_brought_up_to_date(ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from radloop.domain.enums import ActorKind
 from radloop.domain.watching import Alarm, AlarmState, Cause, Evidence, Sighting
-from radloop.ledger import actors, alarms, models, shadowed
+from radloop.ledger import actors, alarms, models, shadowed, tokens
 from radloop.ledger.tables import audit_events
 from serving.cli.desk import Desk, system_user
 from tests.flows import cards, traffic
@@ -93,7 +93,7 @@ def test_a_baseline_is_proposed_shown_and_approved_by_another(desk: Desk, alarm:
     name = str(made["id"])  # type: ignore[index]
     assert cli(desk, "baseline", "approve", name).exit_code != 0
     with desk.ledger.write() as conn:
-        token = actors.issue_token(conn, actors.ensure(conn, "bob", ActorKind.PERSON))
+        token = tokens.issue(conn, actors.ensure(conn, "bob", ActorKind.PERSON))
     done = printed(desk, "baseline", "approve", name, "--token", token)
     assert (done["state"], done["approved_by"]) == ("IN_FORCE", "bob")  # type: ignore[index]
     assert printed(desk, "baseline", "show", name)["scanners"] == [  # type: ignore[index]

@@ -16,7 +16,7 @@ import uvicorn
 from flows.house import House
 from radloop.domain.enums import Standing
 from radloop.domain.records import Result
-from radloop.ledger import actors, results
+from radloop.ledger import actors, results, tokens
 from serving.console.app import build
 from serving.console.listening import listening_socket
 from serving.console.server import configuration
@@ -76,7 +76,7 @@ def console(house: House) -> Iterator[Console]:
     with house.ledger.write() as conn:
         results.add(conn, shadow)
         known = {actor.name: actor for actor in actors.known(conn)}
-        tokens = {name: actors.issue_token(conn, known[name]) for name in (READER, OTHER, "ris-robot")}
+        tokens = {name: tokens.issue(conn, known[name]) for name in (READER, OTHER, "ris-robot")}
     with listening(house) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
         yield Console(house, http, port, result, shadow, tokens)
 
