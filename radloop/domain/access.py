@@ -127,6 +127,7 @@ class Who:
         roles: of a person, by the directory or by `radloop actor`; empty for a machine.
         permissions: what the roles grant, or the scopes of a machine's token.
         session: id of the browser's session; None where a token speaks.
+        csrf: what must come back in a header of every request of that session that changes something.
         address: where the request came from.
     """
 
@@ -134,8 +135,21 @@ class Who:
     roles: frozenset[Role]
     permissions: frozenset[Permission]
     session: str | None = None
+    csrf: str = ""
     address: str = ""
 
     def may(self, permission: Permission) -> bool:
         """Whether this was granted."""
         return permission in self.permissions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identified:
+    """Who a provider says somebody is: by its own spelling, with the names of all their groups.
+
+    `provider_session` is the provider's own id of the session (OIDC `sid`), where it has one.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    provider_session: str | None = None

@@ -13,6 +13,7 @@ from radloop.domain.errors import RadloopError
 from serving.cli import (
     alarms,
     baselines,
+    certs,
     checks,
     cohorts,
     consent,
@@ -126,6 +127,7 @@ for name, group in (
     ("actor", governance.actor),
     ("audit", governance.audit),
     ("keys", governance.keys),
+    ("certs", certs.app),
     ("models", standing.models),
     ("report", reports.app),
 ):

@@ -43,10 +43,15 @@ def check_home(desk: Desk) -> None:
     """Find what would keep every process from starting, now and in one line.
 
     Raises:
-        SettingsError: radloop.toml or the keys are missing or wrong.
+        SettingsError: radloop.toml, the keys, or files of TLS are missing or wrong.
         Unavailable: the ledger cannot be reached.
     """
+    from radloop import tls
+
     _ = desk.keyring
+    tls.check(desk.settings)
+    for doubt in tls.doubts(desk.settings):
+        complain(doubt)
     desk.ledger.upgrade()
     desk.ledger.close()
 

@@ -15,7 +15,10 @@ from models.phantoms.scanners import SCANNERS, Change, Scanner, scanner_of
 
 Pools = Mapping[tuple[str, str], Pool]
 JITTER: Final = 0.1
-"""Of a column's spread: a row drawn twice is not twice the same (the smoothed bootstrap: Silverman and Young 1987)."""
+"""Of a column's spread: a row drawn twice is not twice the same (the smoothed bootstrap: Silverman and Young 1987).
+
+The spread is always that of the scanner as it was: a change may move what a row says, not how much it is blurred, or a
+row that the change never touched would be told from the others by its blur."""
 SETTINGS: Final = 2
 """The first columns of `NUMERIC` are settings, which come in steps, and are drawn as they are."""
 ODD: Final = 1 / 2000
@@ -119,12 +122,14 @@ def _part(
     station = SCANNERS[place].station
     touched = changed if change and change.station == station else np.zeros(len(places), np.bool_)
     rows = np.flatnonzero((places == place) & (touched if late else ~touched))
-    pool = pools[station, change.name if late and change else ""]
+    usual = pools[station, ""]
+    pool = pools[station, change.name] if late and change else usual
     picks = rng.integers(0, len(pool.numeric), len(rows))
     scanner = scanner_of(station, change if late else None)
     texts = {name: np.full(len(rows), text) for name, text in _header(scanner).items()}
     texts["protocol"] = pool.protocol[picks]
-    return rows, _jittered(rng, pool, picks), _moved(rng, pool.embedding, picks), pool.disagree[picks], texts
+    embedding = _moved(rng, pool.embedding, usual.embedding, picks)
+    return rows, _jittered(rng, pool, usual, picks), embedding, pool.disagree[picks], texts
 
 
 def _header(scanner: Scanner) -> dict[str, str]:
@@ -141,17 +146,22 @@ def _header(scanner: Scanner) -> dict[str, str]:
     }
 
 
-def _jittered(rng: np.random.Generator, pool: Pool, picks: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+def _jittered(
+    rng: np.random.Generator, pool: Pool, usual: Pool, picks: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float64]:
     found = pool.numeric[picks].copy()
-    found[:, SETTINGS:] = _moved(rng, pool.numeric[:, SETTINGS:], picks)
+    found[:, SETTINGS:] = _moved(rng, pool.numeric[:, SETTINGS:], usual.numeric[:, SETTINGS:], picks)
     found[:, -1] = np.clip(found[:, -1], 0.0, 1.0)
     return found
 
 
 def _moved(
-    rng: np.random.Generator, values: npt.NDArray[np.floating], picks: npt.NDArray[np.intp]
+    rng: np.random.Generator,
+    values: npt.NDArray[np.floating],
+    usual: npt.NDArray[np.floating],
+    picks: npt.NDArray[np.intp],
 ) -> npt.NDArray[np.float64]:
-    spread = JITTER * values.std(axis=0)
+    spread = JITTER * usual.std(axis=0)
     return np.asarray(values[picks] + spread * rng.standard_normal((len(picks), values.shape[1])), np.float64)
 
 

@@ -13,7 +13,7 @@ from serving.cli.output import complain, print_json, say
 
 if TYPE_CHECKING:
     from integrations.dimse import FileOutcome
-    from radloop.settings import Peer, Settings
+    from radloop.settings import Peer, Settings, Tls
 
 SHOWN_FAILURES = 20
 
@@ -60,7 +60,8 @@ def send_with_progress(peer: "Peer", files: Sequence[Path], ae_title: str, *, qu
 def destination(settings: "Settings", to: str | None, aec: str | None) -> "Peer":
     """Where to send: a peer by its name, an address, or our own gateway."""
     if to is None:
-        return _peer("radloop", settings.gateway.host, gateway_port(settings), aec or settings.gateway.ae_title)
+        ours = _peer("radloop", settings.gateway.host, gateway_port(settings), aec or settings.gateway.ae_title)
+        return ours.model_copy(update={"tls": _towards_ourselves(settings.gateway.tls)})
     if to in settings.peers:
         known = settings.peers[to]
         if not (known.host and known.port):
@@ -100,6 +101,11 @@ def _peer(name: str, host: str, port: int, ae_title: str) -> "Peer":
 
     reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound to
     return Peer(name=name, roles=(PeerRole.RESULTS,), ae_title=ae_title, host=reachable, port=port)
+
+
+def _towards_ourselves(tls: "Tls | None") -> "Tls | None":
+    """Our own gateway is whoever shows our own certificate, whatever host that names; we show it too."""
+    return None if tls is None else tls.model_copy(update={"ca": tls.certificate})
 
 
 def _report(outcomes: "list[FileOutcome]", *, as_json: bool) -> None:

@@ -1,30 +1,60 @@
-"""The application: paths, refusals and the guard before them."""
+"""The application: every path, who may ask for it, refusals, and the guard before them."""
 
-from fastapi import FastAPI
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from flows.encoding import SOFTWARE_VERSION
 from flows.house import House
+from radloop.domain.access import Permission
 from radloop.domain.errors import RadloopError
-from serving.console.alarms import alarms
+from serving.console.api.alarms import alarms
+from serving.console.api.readings import api
+from serving.console.api.session import session
 from serving.console.guard import DEADLINE_SECONDS, Guard
 from serving.console.health import health
-from serving.console.readings import api
+from serving.console.identity import who_of
+from serving.console.pages.home import home
+from serving.console.pages.login import login
 from serving.console.refusals import answer_http, answer_malformed, answer_ours
+from serving.console.signing_on import Doors
+from serving.console.static_files import static
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (api, alarms, session, health, static, login, home)
+
+OPEN: Final = frozenset(
+    (
+        *("/livez", "/readyz", "/metrics", "/static/{name}", "/api/v1/openapi.json"),
+        *("/login", "/login/oidc", "/login/oidc/callback", "/login/oidc/back-channel"),
+    )
+)
+"""What anybody may ask for. No patient data is behind it."""
 
 
 def build(house: House, deadline_seconds: float = DEADLINE_SECONDS) -> ASGIApp:
     """The console of one house."""
+    return Guard(application(house), deadline_seconds, secure=_is_secure(house))
+
+
+def application(house: House) -> FastAPI:
+    """The application without its guard.
+
+    Raises:
+        RuntimeError: a path was added of which nothing says who may ask for it.
+    """
     # Its pages of documentation load programs from elsewhere: they stay away.
     app = FastAPI(
-        title="radloop", version=SOFTWARE_VERSION, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+        title="radloop", version=SOFTWARE_VERSION, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
     )
     app.state.house = house
-    app.include_router(api)
-    app.include_router(alarms)
-    app.include_router(health)
+    app.state.doors = Doors(house.settings)
+    for router in ROUTERS:
+        app.include_router(router)
     for kind, answer in (
         (RadloopError, answer_ours),
         (RequestValidationError, answer_malformed),
@@ -32,4 +62,28 @@ def build(house: House, deadline_seconds: float = DEADLINE_SECONDS) -> ASGIApp:
         (Exception, answer_ours),
     ):
         app.add_exception_handler(kind, answer)
-    return Guard(app, deadline_seconds)
+    if unsaid := [route.path for route in app.routes if isinstance(route, APIRoute) and not _is_said(route)]:
+        raise RuntimeError(f"nothing says who may ask for {unsaid}")
+    return app
+
+
+def permissions_of(route: APIRoute) -> frozenset[Permission] | None:
+    """What this route asks for: empty for whoever has come in, None where anybody may ask."""
+    if route.path in OPEN:
+        return None
+    return frozenset(
+        call.permission for one in _flat(route.dependant) if (call := one.call) and hasattr(call, "permission")
+    )
+
+
+def _is_said(route: APIRoute) -> bool:
+    return route.path in OPEN or any(one.call is who_of for one in _flat(route.dependant))
+
+
+def _flat(dependant: Dependant) -> list[Dependant]:
+    return [dependant, *(inner for one in dependant.dependencies for inner in _flat(one))]
+
+
+def _is_secure(house: House) -> bool:
+    console = house.settings.console
+    return console.tls is not None or console.url.startswith("https://")

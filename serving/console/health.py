@@ -6,8 +6,8 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from radloop.ledger import actors as actor_rows
+from serving.console.api.readings import signoffs_entered, verdicts_entered
 from serving.console.identity import HouseHere
-from serving.console.readings import signoffs_entered, verdicts_entered
 from serving.console.watched import registry_of
 
 health = APIRouter(include_in_schema=False)

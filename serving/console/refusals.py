@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from radloop.domain.errors import (
@@ -20,6 +21,7 @@ from radloop.domain.errors import (
     Transient,
     Unavailable,
 )
+from serving.console.rendering import render
 
 
 class Unauthenticated(Rejected):
@@ -46,6 +48,12 @@ class MethodNotAllowed(Rejected):
     code = "method-not-allowed"
 
 
+class TooMany(Unavailable):
+    """Too many tries; later ones are welcome."""
+
+    code = "too-many"
+
+
 class PastDeadline(Unavailable):
     """The answer did not come in time; the same request again is safe."""
 
@@ -67,6 +75,7 @@ STATUSES: Final[tuple[tuple[type[RadloopError], HTTPStatus], ...]] = (
     (DuplicateConflict, HTTPStatus.CONFLICT),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (Rejected, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
     (PastDeadline, HTTPStatus.GATEWAY_TIMEOUT),
     (StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
     (Transient, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -75,10 +84,15 @@ STATUSES: Final[tuple[tuple[type[RadloopError], HTTPStatus], ...]] = (
 RETRY_SECONDS: Final = 2.0
 
 
+def status_of(error: RadloopError) -> HTTPStatus:
+    """The status for an error of ours."""
+    return next(status for kind, status in STATUSES if isinstance(error, kind))
+
+
 def refusal(error: RadloopError) -> JSONResponse:
-    """The response for an error of ours."""
-    status = next(status for kind, status in STATUSES if isinstance(error, kind))
-    return JSONResponse({"code": error.code, "error": str(error)}, status_code=status, headers=_headers(error))
+    """The response for an error of ours, to a program."""
+    body = {"code": error.code, "error": str(error)}
+    return JSONResponse(body, status_code=status_of(error), headers=_headers(error))
 
 
 def _headers(error: RadloopError) -> Mapping[str, str]:
@@ -90,18 +104,41 @@ def _headers(error: RadloopError) -> Mapping[str, str]:
     return {}
 
 
-async def answer_ours(_request: Request, error: Exception) -> JSONResponse:
+async def answer_ours(request: Request, error: Exception) -> Response:
     """For `RadloopError`, and in one sentence for what nobody foresaw."""
-    return refusal(error if isinstance(error, RadloopError) else Failed("something went wrong"))
+    return answer(request, error if isinstance(error, RadloopError) else Failed("something went wrong"))
 
 
-async def answer_malformed(_request: Request, error: Exception) -> JSONResponse:
+def answer(request: Request, error: RadloopError) -> Response:
+    """JSON for programs; a page for people, who log in first where that is what is missing."""
+    if for_programs(request.url.path):
+        return refusal(error)
+    if isinstance(error, Unauthenticated):
+        return _to_login(request)
+    return render(request, getattr(request.state, "who", None), "error.html", status=status_of(error), error=error)
+
+
+def for_programs(path: str) -> bool:
+    """Whether what is asked for is no page."""
+    return path.startswith(("/api/", "/static/", "/livez", "/readyz", "/metrics"))
+
+
+def _to_login(request: Request) -> Response:
+    """To the login page and back; a fragment cannot go there by itself, its page can (htmx, HX-Redirect)."""
+    if "hx-request" in request.headers:
+        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": "/login"})
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    target = f"/login?{urlencode({'next': wanted})}" if request.method == "GET" else "/login"
+    return RedirectResponse(target, status_code=HTTPStatus.SEE_OTHER)
+
+
+async def answer_malformed(request: Request, error: Exception) -> Response:
     """For `RequestValidationError`: where and which rule; never the value, it may be the patient's."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     if any(problem["loc"][:1] == ("path",) for problem in problems):
-        return refusal(NotFound("there is nothing under this address"))
+        return answer(request, NotFound("there is nothing under this address"))
     words = [f"{'.'.join(map(str, _place(problem['loc'])))}: {problem['type']}" for problem in problems[:8]]
-    return refusal(Malformed("; ".join(words) or "the request cannot be read"))
+    return answer(request, Malformed("; ".join(words) or "the request cannot be read"))
 
 
 def _place(location: tuple[str | int, ...]) -> tuple[str | int, ...]:
@@ -117,7 +154,7 @@ KNOWN: Final = frozenset(
 )
 
 
-async def answer_http(_request: Request, error: Exception) -> JSONResponse:
+async def answer_http(request: Request, error: Exception) -> Response:
     """For what the framework says by itself: no such path, no such method."""
     status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
     by_status: Mapping[int, RadloopError] = {
@@ -125,4 +162,4 @@ async def answer_http(_request: Request, error: Exception) -> JSONResponse:
         HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed("this address does not take this method"),
         HTTPStatus.BAD_REQUEST: Malformed("the request cannot be read"),
     }
-    return refusal(by_status.get(status, Failed("something went wrong")))
+    return answer(request, by_status.get(status, Failed("something went wrong")))

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import ssl
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 from flows.house import open_house
 from radloop.process import announce
 from radloop.settings import Settings
+from radloop.tls import server_context
 from serving.console.app import build
 from serving.console.guard import LARGEST_HEADERS
 
@@ -29,9 +31,11 @@ def serve(settings: Settings, sock: socket.socket) -> None:
 
     Raises:
         IntegrityError, NotFound: the keys are missing or damaged.
+        SettingsError: a TLS file cannot be used, or our certificate is out of its time.
     """
+    tls = server_context(settings, "console")
     house = open_house(settings)
-    server = _Server(configuration(build(house)), settings.home)
+    server = _Server(configuration(build(house), tls), settings.home)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, partial(_end, server))
     server.run(sockets=[sock])
@@ -45,7 +49,7 @@ def _end(server: uvicorn.Server, _number: int, _frame: FrameType | None) -> None
         raise SystemExit(0)
 
 
-def configuration(app: ASGIApp) -> uvicorn.Config:
+def configuration(app: ASGIApp, tls: ssl.SSLContext | None = None) -> uvicorn.Config:
     """How uvicorn serves it: limits on heads and connections, no log of its own, no trust in proxies."""
     return uvicorn.Config(
         app,
@@ -60,6 +64,7 @@ def configuration(app: ASGIApp) -> uvicorn.Config:
         limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
 
 

@@ -1,4 +1,7 @@
-"""Who may come in: by AE title and address, or by address and role. Everyone else is a stranger."""
+"""Who may come in: by AE title and address, or by address and role. Everyone else is a stranger.
+
+Where certificates are asked for, whoever shows one must be its holder too: `is_holder`.
+"""
 
 import ipaddress
 import socket
@@ -10,6 +13,7 @@ from typing import Final
 
 from radloop.domain.enums import PeerRole
 from radloop.settings import Peer
+from radloop.tls import Holder
 
 RESOLVE_AGAIN_SECONDS: Final = 60.0
 _SPEAKING: Final = frozenset((PeerRole.ORDERS, PeerRole.REPORTS))
@@ -28,15 +32,10 @@ class Doorkeeper:
         self._peers = tuple(peers.values())
         self._names: dict[str, _Resolved] = {}
 
-    def associate(self, ae_title: str, address: str) -> Peer | None:
-        """The peer that calls itself `ae_title` and comes from `address`; sources before others."""
+    def calling(self, ae_title: str, address: str) -> tuple[Peer, ...]:
+        """The peers that call themselves `ae_title` and come from `address`; sources before others."""
         titled = (peer for peer in self._peers if (peer.ae_title or "").strip() == ae_title.strip() != "")
-        return next(self._from(sorted(titled, key=_is_no_source), address), None)
-
-    def asked(self, ae_title: str, address: str) -> frozenset[str]:
-        """The names under which whoever associates like this is asked for storage commitment."""
-        titled = (peer for peer in self._peers if peer.commitment and (peer.ae_title or "").strip() == ae_title.strip())
-        return frozenset(peer.name for peer in self._from(titled, address))
+        return tuple(self._from(sorted(titled, key=_is_no_source), address))
 
     def speaking(self, address: str) -> tuple[Peer, ...]:
         """The peers that may send HL7 from `address`: orders, or reports; more than one may share it."""
@@ -50,6 +49,16 @@ class Doorkeeper:
         if known is None or known.until < time.monotonic():
             known = self._names[host] = _resolve(host)
         return known.addresses
+
+
+def is_holder(peer: Peer, holder: Holder | None) -> bool:
+    """Whether the certificate that was shown is this peer's; where none is asked for, everyone's is.
+
+    Without `certificate_names` a certificate that names AEs is for those alone, and any other says nothing.
+    """
+    if peer.certificate_names:
+        return holder is not None and holder.is_one_of(peer.certificate_names)
+    return holder is None or not holder.ae_titles or (peer.ae_title or "").strip() in holder.ae_titles
 
 
 def _is_no_source(peer: Peer) -> bool:

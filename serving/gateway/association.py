@@ -26,11 +26,12 @@ from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from radloop.domain.errors import TooLarge, Unparsable
 from radloop.settings import GatewaySettings, Peer
-from serving.gateway.admission import Doorkeeper
+from serving.gateway.admission import Doorkeeper, is_holder
 from serving.gateway.contexts import is_commitment, supported
+from serving.gateway.denials import Denials
 from serving.gateway.dimse import P_DATA_TF, PDU_HEADER, Assembler, Message, Operation, response
 from serving.gateway.listener import Connection
-from serving.gateway.statuses import CALLED_UNKNOWN, CALLING_UNKNOWN, LIMIT, SUCCESS, Rejection
+from serving.gateway.statuses import CALLED_UNKNOWN, CALLING_UNKNOWN, CERTIFICATE, LIMIT, SUCCESS, Rejection
 from serving.gateway.wire import Closed
 
 log = structlog.get_logger(__name__)
@@ -99,6 +100,7 @@ class Services:
 
     storage: StoreService
     commitment: EventService
+    denials: Denials
 
 
 class _Transport(AssociationSocket):  # type: ignore[misc] # pynetdicom ships no types
@@ -254,10 +256,15 @@ class Acceptor(Association):  # type: ignore[misc]
     def _refusal(self, request: A_ASSOCIATE) -> Rejection | None:
         if (request.called_ae_title or "").strip() != self._settings.ae_title.strip():
             return CALLED_UNKNOWN
-        self._peer = self._doorkeeper.associate(request.calling_ae_title or "", self._connection.address)
-        if self._peer is None:
+        calling = self._doorkeeper.calling(request.calling_ae_title or "", self._connection.address)
+        peers = [peer for peer in calling if is_holder(peer, self._connection.holder)]
+        if not calling:
             return CALLING_UNKNOWN
-        self._asked = self._doorkeeper.asked(request.calling_ae_title or "", self._connection.address)
+        if not peers:
+            self._services.denials.foreign_certificate(calling[0], "dicom.deny")
+            return CERTIFICATE
+        self._peer = peers[0]
+        self._asked = frozenset(peer.name for peer in peers if peer.commitment)
         return None if self._connection.admit() else LIMIT
 
     @property

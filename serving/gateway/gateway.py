@@ -13,13 +13,15 @@ from radloop.domain.errors import SettingsError
 from radloop.domain.ids import derive_uid
 from radloop.ledger import Ledger
 from radloop.process import announced
-from radloop.settings import GatewaySettings, Settings, Tls
+from radloop.settings import GatewaySettings, Settings
 from radloop.store import Keyring, LocalStore
+from radloop.tls import server_context
 from serving.gateway.admission import Doorkeeper
 from serving.gateway.aside import Quarantine
 from serving.gateway.association import Acceptor, Services
 from serving.gateway.commitment import CommitmentAnswers
 from serving.gateway.committer import Committer
+from serving.gateway.denials import Denials
 from serving.gateway.listener import Connection, Limits, Listener, bind
 from serving.gateway.mllp import MllpService
 from serving.gateway.part10 import VERSION_NAME, FileMeta
@@ -66,10 +68,9 @@ class Gateway:
 
         Raises:
             OSError: a port is taken.
-            SettingsError: the TLS material cannot be read.
+            SettingsError: a TLS file cannot be used, or our certificate is out of its time.
         """
-        gateway = self._settings.gateway
-        tls = _tls_context(gateway.tls) if gateway.tls else None
+        tls = server_context(self._settings, "gateway")
         doors = [Door(self._place.name, self._open(self._dicom_listener(tls)))]
         if self._place.index == 0:
             doors.append(Door(f"{self._place.name}.hl7", self._open(self._hl7_listener(tls))))
@@ -101,7 +102,8 @@ class Gateway:
         file_meta = FileMeta(derive_uid(root, "implementation"))
         storage = Storage(self._store, self._committer, self._quarantine, self._readiness, file_meta)
         tries = self._settings.delivery.content_tries
-        services = Services(storage, CommitmentAnswers(self._ledger, self._readiness, tries))
+        commitment = CommitmentAnswers(self._ledger, self._readiness, tries)
+        services = Services(storage, commitment, Denials(self._ledger))
         return DicomService(self._settings, self._doorkeeper, services)
 
     def _hl7_listener(self, tls: ssl.SSLContext | None) -> Listener:
@@ -152,17 +154,3 @@ def _probe(store: LocalStore, ledger: Ledger) -> None:
     store.delete(store.put(bytes(1 << 16)).key)
     with ledger.write():
         pass
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    """PS3.15 B.9 and B.10 (BCP 195): TLS 1.2 at least; mutual where an authority is named."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-        if tls.ca is not None:
-            context.load_verify_locations(tls.ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:
-        raise SettingsError(f"gateway.tls: the TLS material cannot be read ({type(error).__name__})") from None
-    return context

@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from radloop.tls import Holder, holder_of, reason_of
 from serving.gateway.wire import Closed, Wire
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,8 @@ class Connection:
         self._listener = listener
         self._sock = sock
         self.address = address
+        # Whose certificate the handshake showed; None without TLS, and where no certificate is asked for.
+        self.holder: Holder | None = None
         # It has said something whole, and is being answered.
         self.speaks = False
         self.wire = Wire(sock, listener.limits.unit_seconds)
@@ -56,6 +59,7 @@ class Connection:
         self._sock, self.wire = sock, Wire(sock, self._listener.limits.unit_seconds)
         sock.settimeout(self._listener.limits.unit_seconds)
         sock.do_handshake()
+        self.holder = holder_of(sock)
 
     def admit(self) -> bool:
         """The protocol knows who is there. False where as many as may be are admitted already."""
@@ -189,7 +193,7 @@ class Listener:
         except Closed:
             pass
         except OSError as error:  # a deadline passed, or a handshake failed
-            log.info("connection lost", reason=type(error).__name__)
+            log.info("connection lost", reason=reason_of(error))
         except Exception as error:  # noqa: BLE001 - a stranger's bytes went through other people's parsers
             log.error("connection failed", error=type(error).__name__)  # noqa: TRY400 - a traceback shows values
         finally:

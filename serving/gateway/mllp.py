@@ -30,15 +30,14 @@ from integrations.hl7 import (
     read_reports,
     refusal_of,
 )
-from radloop import audit
 from radloop.domain.enums import PeerRole
 from radloop.domain.errors import RadloopError, Rejected, TooLarge, Transient, Unparsable
 from radloop.domain.ids import utc_now
-from radloop.domain.records import AuditEvent
 from radloop.ledger import Ledger, orders, references
 from radloop.settings import Peer, Settings
-from serving.gateway.admission import Doorkeeper
+from serving.gateway.admission import Doorkeeper, is_holder
 from serving.gateway.aside import ACTOR, Quarantine
+from serving.gateway.denials import Denials
 from serving.gateway.listener import Connection
 from serving.gateway.readiness import Readiness
 
@@ -86,6 +85,7 @@ class MllpService:
         self._settings = settings
         self._doorkeeper = doorkeeper
         self._ledger = ledger
+        self._denials = Denials(ledger)
         self._quarantine = quarantine
         self._readiness = readiness
 
@@ -102,9 +102,12 @@ class MllpService:
 
     def __call__(self, connection: Connection) -> None:
         """Answer messages until the sender closes, falls silent, or breaks the framing."""
-        peers = self._doorkeeper.speaking(connection.address)
-        if not peers:
+        known = self._doorkeeper.speaking(connection.address)
+        peers = tuple(peer for peer in known if is_holder(peer, connection.holder))
+        if not known:
             log.warning("HL7 connection refused", reason="unknown address")
+        elif not peers:
+            self._denials.foreign_certificate(known[0], "hl7.deny")
         elif not connection.admit():
             log.warning("HL7 connection refused", reason="local-limit")
         else:
@@ -178,16 +181,7 @@ class MllpService:
 
     def _deny(self, peer: Peer, why: str) -> Answer:
         """From a known address, but not from whom that peer's settings name, or not what they let it send."""
-        event = AuditEvent(
-            at=utc_now(),
-            actor=ACTOR,
-            action="hl7.deny",
-            object_kind="peer",
-            object_id=peer.name,
-            detail=why,
-        )
-        with self._ledger.write() as conn:
-            audit.append(conn, event)
+        self._denials.record(peer, "hl7.deny", why)
         log.warning("message refused", reason="sender", peer=peer.name)
         return NOT_ALLOWED
 

@@ -103,6 +103,7 @@ class Rejection:
 # PS3.8 Table 9-21: result 1 permanent, 2 transient; source 1 the user, 2 ACSE, 3 presentation.
 CALLED_UNKNOWN = Rejection(1, 1, 7, "called-ae-title", "the called AE title is not ours")
 CALLING_UNKNOWN = Rejection(1, 1, 3, "calling-ae-title", "no peer has this calling AE title and address")
+CERTIFICATE = Rejection(1, 1, 3, "certificate", "the certificate that was shown is not that peer's")
 LIMIT = Rejection(2, 3, 2, "local-limit", "as many associations as may be are open")
 VERSION = Rejection(1, 2, 2, "protocol-version", "the protocol version is not 1")
-REJECTIONS = (CALLED_UNKNOWN, CALLING_UNKNOWN, LIMIT, VERSION)
+REJECTIONS = (CALLED_UNKNOWN, CALLING_UNKNOWN, CERTIFICATE, LIMIT, VERSION)

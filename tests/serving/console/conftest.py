@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -14,9 +15,11 @@ import pytest
 import uvicorn
 
 from flows.house import House
-from radloop.domain.enums import Standing
+from radloop.domain.access import Permission, Role
+from radloop.domain.enums import ActorKind, Standing
+from radloop.domain.ids import utc_now
 from radloop.domain.records import Result
-from radloop.ledger import actors, results, tokens
+from radloop.ledger import actors, results, sessions, tokens
 from serving.console.app import build
 from serving.console.listening import listening_socket
 from serving.console.server import configuration
@@ -39,6 +42,27 @@ class Console:
     def as_actor(self, name: str = READER) -> dict[str, str]:
         """The header of a request in the name of an actor."""
         return {"Authorization": f"Bearer {self.tokens[name]}"}
+
+    def as_role(self, role: Role) -> dict[str, str]:
+        """The header of a request of a person who has this one role."""
+        return self.as_actor(person_of(role))
+
+    @contextmanager
+    def browser(self, *roles: Role, name: str = READER) -> Iterator[httpx.Client]:
+        """A browser that has logged in: the session's cookie, and its CSRF token in every request."""
+        with self.house.ledger.write() as conn:
+            person = actors.ensure(conn, name, ActorKind.PERSON)
+            begun = sessions.begin(
+                conn, person, roles, sessions.Door.LDAP, "127.0.0.1", now=utc_now(), lasts=timedelta(hours=1)
+            )
+        headers = {"X-CSRF-Token": begun.session.csrf, "Cookie": f"radloop={begun.secret}"}
+        with httpx.Client(base_url=str(self.http.base_url), trust_env=False, headers=headers) as client:
+            yield client
+
+
+def person_of(role: Role) -> str:
+    """The name of the person who has this one role."""
+    return f"only-{role.lower()}"
 
 
 @contextmanager
@@ -76,9 +100,16 @@ def console(house: House) -> Iterator[Console]:
     with house.ledger.write() as conn:
         results.add(conn, shadow)
         known = {actor.name: actor for actor in actors.known(conn)}
-        tokens = {name: tokens.issue(conn, known[name]) for name in (READER, OTHER, "ris-robot")}
+        scopes = {"ris-robot": (Permission.VIEW_STUDIES, Permission.READ)}
+        given = {
+            name: tokens.issue(conn, known[name], scopes=scopes.get(name)) for name in (READER, OTHER, "ris-robot")
+        }
+        for role in Role:
+            person = actors.ensure(conn, person_of(role), ActorKind.PERSON)
+            actors.set_roles(conn, person, [role])
+            given[person.name] = tokens.issue(conn, person)
     with listening(house) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-        yield Console(house, http, port, result, shadow, tokens)
+        yield Console(house, http, port, result, shadow, given)
 
 
 def connect(port: int) -> socket.socket:

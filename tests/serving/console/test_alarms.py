@@ -2,6 +2,7 @@
 
 import pytest
 
+from radloop.domain.access import Role
 from radloop.domain.watching import Alarm, Cause, Choice, Evidence, Sighting
 from radloop.ledger import alarms, checks
 from radloop.ledger.checks import CheckOutcome
@@ -27,17 +28,17 @@ def alarm(console: Console) -> Alarm:
         return alarms.see(conn, sighting, NOON)[0]
 
 
-def test_an_alarm_is_listed_and_shown_to_whoever_has_a_token(console: Console, alarm: Alarm) -> None:
-    assert console.http.get("/api/alarms").status_code == 401
-    (listed,) = console.http.get("/api/alarms", headers=console.as_actor()).json()
+def test_an_alarm_is_listed_and_shown_to_whoever_may_see_drift(console: Console, alarm: Alarm) -> None:
+    assert console.http.get("/api/v1/alarms").status_code == 401
+    (listed,) = console.http.get("/api/v1/alarms", headers=console.as_role(Role.GOVERNANCE)).json()
     assert (listed["id"], listed["cause"], listed["smallest_shift"]) == (alarm.id, "another kvp", None)
-    shown = console.http.get(f"/api/alarms/{alarm.id}", headers=console.as_actor()).json()
+    shown = console.http.get(f"/api/v1/alarms/{alarm.id}", headers=console.as_role(Role.GOVERNANCE)).json()
     assert shown["study_versions"] == [console.result.version_id]
-    assert console.http.get("/api/alarms/al_0", headers=console.as_actor()).status_code == 404
+    assert console.http.get("/api/v1/alarms/al_0", headers=console.as_role(Role.GOVERNANCE)).status_code == 404
     with console.house.ledger.write() as conn:
         alarms.decide(conn, alarm.id, Choice.CLOSE, "ann", "over", NOON)
-    assert console.http.get("/api/alarms", headers=console.as_actor()).json() == []
-    (closed,) = console.http.get("/api/alarms?state=CLOSED", headers=console.as_actor()).json()
+    assert console.http.get("/api/v1/alarms", headers=console.as_role(Role.GOVERNANCE)).json() == []
+    (closed,) = console.http.get("/api/v1/alarms?state=CLOSED", headers=console.as_role(Role.GOVERNANCE)).json()
     assert (closed["who"], closed["why"]) == ("ann", "over")
 
 

@@ -24,7 +24,7 @@ CONFIRM = {"finding": "pneumonia", "kind": "confirm"}
 
 
 def post(console: Console, said: Any = CONFIRM, actor: str = READER, **headers: str) -> httpx.Response:
-    address = f"/api/results/{console.result.id}/verdicts"
+    address = f"/api/v1/results/{console.result.id}/verdicts"
     return console.http.post(address, json=said, headers={**console.as_actor(actor), **headers})
 
 
@@ -58,7 +58,7 @@ def test_a_verdict_is_entered_thanked_for_and_found_again(console: Console) -> N
         (kept,) = verdicts.of_result(conn, console.result.id)
     assert (kept.kind, kept.text) == (VerdictKind.REJECT, "an artefact")
     assert kept.at == datetime(2026, 3, 1, 12, tzinfo=UTC)
-    found = console.http.get(f"/api/results/{console.result.id}", headers=console.as_actor(OTHER)).json()
+    found = console.http.get(f"/api/v1/results/{console.result.id}", headers=console.as_actor(OTHER)).json()
     assert found["verdicts"] == [verdict]
     assert found["findings"][0]["finding"] == "pneumonia"
     assert found["findings"][0]["called"] is True
@@ -99,7 +99,7 @@ def test_a_machine_speaks_for_a_reader_and_a_person_for_themself(console: Consol
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer rlt_wrong", "Basic rlt_x", "Bearer \xff"])
-@pytest.mark.parametrize("path", ["/api/results/rs_0", "/api/studies/sv_0/results"])
+@pytest.mark.parametrize("path", ["/api/v1/results/rs_0", "/api/v1/studies/sv_0/results"])
 def test_without_a_token_that_somebody_has_nothing_is_told(console: Console, header: str | None, path: str) -> None:
     headers = {} if header is None else {"Authorization": header.encode("latin-1")}
     answer = console.http.get(path, headers=headers)
@@ -110,7 +110,7 @@ def test_without_a_token_that_somebody_has_nothing_is_told(console: Console, hea
 def test_a_token_is_in_no_log_and_no_answer(console: Console, capfd: pytest.CaptureFixture[str]) -> None:
     secret = "rlt_QZXWKVJ"
     with capture_logs() as logged:
-        answer = console.http.get("/api/results/rs_0", headers={"Authorization": f"Bearer {secret}"})
+        answer = console.http.get("/api/v1/results/rs_0", headers={"Authorization": f"Bearer {secret}"})
         post(console, {**CONFIRM, "kind": "reject"})
     out = capfd.readouterr()
     assert [one["event"] for one in logged] == ["unauthenticated", "override"]
@@ -121,19 +121,22 @@ def test_a_token_is_in_no_log_and_no_answer(console: Console, capfd: pytest.Capt
 def test_what_is_not_there_is_404_and_a_shadow_s_answer_is_never_shown(console: Console) -> None:
     mine = console.as_actor()
     for address in (
-        "/api/results/rs_0",
-        "/api/results/x",
-        "/api/results/rs_%00",
-        "/api/studies/sv_0/results",
-        "/nothing",
+        "/api/v1/results/rs_0",
+        "/api/v1/results/x",
+        "/api/v1/results/rs_%00",
+        "/api/v1/studies/sv_0/results",
+        "/api/v1/nothing",
     ):
         assert code(console.http.get(address, headers=mine)) == (404, "not-found")
-    assert code(console.http.get(f"/api/results/{console.shadow.id}", headers=mine)) == (404, "not-found")
-    shown = console.http.get(f"/api/studies/{console.result.version_id}/results", headers=mine).json()
+    assert code(console.http.get(f"/api/v1/results/{console.shadow.id}", headers=mine)) == (404, "not-found")
+    shown = console.http.get(f"/api/v1/studies/{console.result.version_id}/results", headers=mine).json()
     assert [result["id"] for result in shown] == [console.result.id]
-    taken = console.http.post(f"/api/results/{console.shadow.id}/verdicts", json=CONFIRM, headers=mine)
+    taken = console.http.post(f"/api/v1/results/{console.shadow.id}/verdicts", json=CONFIRM, headers=mine)
     assert taken.status_code == 201
-    assert code(console.http.delete(f"/api/results/{console.result.id}", headers=mine)) == (405, "method-not-allowed")
+    assert code(console.http.delete(f"/api/v1/results/{console.result.id}", headers=mine)) == (
+        405,
+        "method-not-allowed",
+    )
 
 
 SECRET = "QZXWKVJ"
@@ -162,7 +165,7 @@ def test_what_cannot_be_taken_is_422_without_its_values(console: Console, said: 
 
 
 def test_no_json_is_422(console: Console) -> None:
-    address = f"/api/results/{console.result.id}/verdicts"
+    address = f"/api/v1/results/{console.result.id}/verdicts"
     for body in (b"{", b"\xff\xfe", b"", b"[" * 20000):
         answer = console.http.post(
             address, content=body, headers={**console.as_actor(), "Content-Type": "application/json"}
@@ -173,7 +176,7 @@ def test_no_json_is_422(console: Console) -> None:
 
 def test_a_body_over_64_kib_is_refused_whether_it_says_so_or_not(console: Console) -> None:
     assert code(post(console, {**CONFIRM, "text": "x" * 66000})) == (413, "too-large")
-    address = f"/api/results/{console.result.id}/verdicts"
+    address = f"/api/v1/results/{console.result.id}/verdicts"
     chunked = console.http.post(address, content=(b"x" * 10000 for _ in range(7)), headers=console.as_actor())
     assert code(chunked) == (413, "too-large")
     assert count(console) == 0
@@ -187,7 +190,7 @@ def test_a_head_over_64_kib_is_refused(console: Console) -> None:
 
 def test_a_body_that_never_ends_is_answered_at_the_deadline(console: Console) -> None:
     with listening(console.house, deadline_seconds=0.5) as port, connect(port) as sock:
-        head = f"POST /api/results/{console.result.id}/verdicts HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+        head = f"POST /api/v1/results/{console.result.id}/verdicts HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
         sock.sendall(head.encode() + b"{")
         assert sock.recv(100).startswith(b"HTTP/1.1 504")
 
@@ -227,7 +230,7 @@ def test_what_nobody_foresaw_is_500_without_a_word_of_it(
 
 
 def test_a_study_is_signed_off_once(console: Console) -> None:
-    address, mine = f"/api/studies/{console.result.version_id}/signoff", console.as_actor()
+    address, mine = f"/api/v1/studies/{console.result.version_id}/signoff", console.as_actor()
     first = console.http.post(address, json={"conclusion": "No pneumonia."}, headers=mine)
     again = console.http.post(address, json={"conclusion": "No pneumonia."}, headers=mine)
     assert (first.status_code, again.status_code) == (201, 200)
@@ -269,14 +272,14 @@ def test_metrics_count_by_kind_and_name_nobody(console: Console) -> None:
 
 
 def test_the_interface_describes_itself_and_loads_nothing_from_elsewhere(console: Console) -> None:
-    described = console.http.get("/api/openapi.json").json()
-    assert set(described["paths"]) == {
-        "/api/results/{result_id}/verdicts",
-        "/api/results/{result_id}",
-        "/api/studies/{version_id}/results",
-        "/api/studies/{version_id}/signoff",
-        "/api/alarms",
-        "/api/alarms/{alarm_id}",
+    described = console.http.get("/api/v1/openapi.json").json()
+    assert set(described["paths"]) >= {
+        "/api/v1/results/{result_id}/verdicts",
+        "/api/v1/results/{result_id}",
+        "/api/v1/studies/{version_id}/results",
+        "/api/v1/studies/{version_id}/signoff",
+        "/api/v1/alarms",
+        "/api/v1/alarms/{alarm_id}",
     }
     for page in ("/docs", "/redoc"):
         assert console.http.get(page).status_code == 404

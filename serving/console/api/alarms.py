@@ -1,4 +1,4 @@
-"""The paths /api/alarms: what moved on live traffic, for whoever has a token. Deciding is the command line's."""
+"""The paths /api/v1/alarms: what moved on live traffic, for whoever may see it."""
 
 from datetime import datetime
 from typing import Annotated
@@ -6,12 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from radloop.domain.access import Permission, Who
 from radloop.domain.watching import Alarm, AlarmState
 from radloop.ledger import alarms as alarm_rows
-from serving.console.identity import ActorHere, HouseHere
-from serving.console.readings import REFUSALS, OurId
+from serving.console.api.readings import REFUSALS, OurId
+from serving.console.identity import HouseHere, may
 
-alarms = APIRouter(prefix="/api", responses=REFUSALS)
+alarms = APIRouter(prefix="/api/v1", responses=REFUSALS)
+Viewer = Annotated[Who, may(Permission.VIEW_DRIFT)]
 STILL = (AlarmState.OPEN, AlarmState.ACKNOWLEDGED)
 MOST = 500
 
@@ -51,7 +53,7 @@ class AlarmWithStudies(AlarmOut):
 
 @alarms.get("/alarms")
 def list_alarms(
-    house: HouseHere, _: ActorHere, state: Annotated[tuple[AlarmState, ...], Query()] = STILL
+    house: HouseHere, _: Viewer, state: Annotated[tuple[AlarmState, ...], Query()] = STILL
 ) -> tuple[AlarmOut, ...]:
     """The alarms in these states (those that are not closed, where none is named), the newest first."""
     with house.ledger.read() as conn:
@@ -59,7 +61,7 @@ def list_alarms(
 
 
 @alarms.get("/alarms/{alarm_id}")
-def show_alarm(alarm_id: OurId, house: HouseHere, _: ActorHere) -> AlarmWithStudies:
+def show_alarm(alarm_id: OurId, house: HouseHere, _: Viewer) -> AlarmWithStudies:
     """One alarm; 404 where there is none."""
     with house.ledger.read() as conn:
         found, studies = alarm_rows.get(conn, alarm_id), alarm_rows.studies_of(conn, alarm_id)

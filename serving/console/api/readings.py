@@ -11,6 +11,7 @@ from prometheus_client import Counter
 from flows.final_report import shown
 from flows.signing_off import sign_off_once
 from flows.verdicts import Entry, enter_once
+from radloop.domain.access import Permission, Who
 from radloop.domain.enums import VerdictSource
 from radloop.domain.errors import NotFound
 from radloop.domain.ids import utc_now
@@ -18,8 +19,7 @@ from radloop.domain.records import Actor, SignOff
 from radloop.ledger import results as result_rows
 from radloop.ledger import studies as study_rows
 from radloop.ledger import verdicts as verdict_rows
-from serving.console.identity import ActorHere, HouseHere, reader_for
-from serving.console.wire import (
+from serving.console.api.wire import (
     KEY_LENGTH,
     Receipt,
     Refusal,
@@ -32,6 +32,7 @@ from serving.console.wire import (
     result_of,
     signoff_of,
 )
+from serving.console.identity import HouseHere, may, reader_for
 
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     int(status): {"model": Refusal}
@@ -51,7 +52,10 @@ IdempotencyKey = Annotated[
     Header(min_length=1, max_length=KEY_LENGTH, description="names this verdict, so that sending it again is safe"),
 ]
 
-api = APIRouter(prefix="/api", responses=REFUSALS)
+Viewer = Annotated[Who, may(Permission.VIEW_STUDIES)]
+Reader = Annotated[Who, may(Permission.READ)]
+
+api = APIRouter(prefix="/api/v1", responses=REFUSALS)
 verdicts_entered = Counter("radloop_console_verdicts", "Verdicts that came in over REST.", ("kind",), registry=None)
 signoffs_entered = Counter("radloop_console_signoffs", "Sign-offs that came in over REST.", registry=None)
 
@@ -61,24 +65,24 @@ def post_verdict(
     result_id: OurId,
     said: VerdictIn,
     response: Response,
-    actor: ActorHere,
+    who: Reader,
     house: HouseHere,
     idempotency_key: IdempotencyKey = None,
 ) -> Receipt:
     """Enter a verdict: 201 the first time, 200 for the same again, 409 for its id with another content."""
     at = said.at or utc_now()
-    reader = reader_for(actor, said.reader)
+    reader = reader_for(who.actor, said.reader)
     key = idempotency_key or said.id or _derived(result_id, said, reader, at)
     entry = Entry(
         result_id=result_id,
         target=said.finding,
         kind=said.kind,
         reader=reader,
-        actor=actor.name,
+        actor=who.actor.name,
         at=at,
         awareness=said.awareness,
         source=VerdictSource.REST,
-        source_id=_source_id(actor, key),
+        source_id=_source_id(who.actor, key),
         text=said.text,
         code=code_of(said.code),
         severity=said.severity,
@@ -92,7 +96,7 @@ def post_verdict(
 
 
 @api.get("/results/{result_id}", response_model=ResultOut)
-def get_result(result_id: OurId, _actor: ActorHere, house: HouseHere) -> ResultOut:
+def get_result(result_id: OurId, _: Viewer, house: HouseHere) -> ResultOut:
     """One answer of a model, with the verdicts on it."""
     with house.ledger.read() as conn:
         result = result_rows.get(conn, result_id)
@@ -102,7 +106,7 @@ def get_result(result_id: OurId, _actor: ActorHere, house: HouseHere) -> ResultO
 
 
 @api.get("/studies/{version_id}/results", response_model=list[ResultOut])
-def get_results(version_id: OurId, _actor: ActorHere, house: HouseHere) -> list[ResultOut]:
+def get_results(version_id: OurId, _: Viewer, house: HouseHere) -> list[ResultOut]:
     """Every answer on one study version that was shown, with the verdicts."""
     with house.ledger.read() as conn:
         if study_rows.get(conn, version_id) is None:
@@ -113,14 +117,12 @@ def get_results(version_id: OurId, _actor: ActorHere, house: HouseHere) -> list[
 
 
 @api.post("/studies/{version_id}/signoff", status_code=HTTPStatus.CREATED, response_model=SignOffOut)
-def post_signoff(
-    version_id: OurId, said: SignOffIn, response: Response, actor: ActorHere, house: HouseHere
-) -> SignOffOut:
+def post_signoff(version_id: OurId, said: SignOffIn, response: Response, who: Reader, house: HouseHere) -> SignOffOut:
     """Close a study version: 201 the first time, 200 for the same again, 409 where it is signed otherwise."""
     signoff = SignOff(
         version_id=version_id,
-        reader=reader_for(actor, said.reader),
-        actor=actor.name,
+        reader=reader_for(who.actor, said.reader),
+        actor=who.actor.name,
         at=said.at or utc_now(),
         source=VerdictSource.REST,
         conclusion=said.conclusion,
