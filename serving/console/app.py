@@ -14,18 +14,30 @@ from flows.house import House
 from radloop.domain.access import Permission
 from radloop.domain.errors import RadloopError
 from serving.console.api.alarms import alarms
+from serving.console.api.lineage import lineage
 from serving.console.api.readings import api
 from serving.console.api.session import session
 from serving.console.guard import DEADLINE_SECONDS, Guard
 from serving.console.health import health
 from serving.console.identity import who_of
 from serving.console.pages.home import home
+from serving.console.pages.lineage import lineage_pages
 from serving.console.pages.login import login
 from serving.console.refusals import answer_http, answer_malformed, answer_ours
 from serving.console.signing_on import Doors
 from serving.console.static_files import static
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (api, alarms, session, health, static, login, home)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    api,
+    alarms,
+    session,
+    lineage,
+    health,
+    static,
+    login,
+    home,
+    lineage_pages,
+)
 
 OPEN: Final = frozenset(
     (
@@ -62,9 +74,14 @@ def application(house: House) -> FastAPI:
         (Exception, answer_ours),
     ):
         app.add_exception_handler(kind, answer)
-    if unsaid := [route.path for route in app.routes if isinstance(route, APIRoute) and not _is_said(route)]:
+    if unsaid := [route.path for route in routes() if not _is_said(route)]:
         raise RuntimeError(f"nothing says who may ask for {unsaid}")
     return app
+
+
+def routes() -> tuple[APIRoute, ...]:
+    """Every path of ours."""
+    return tuple(route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
 
 
 def permissions_of(route: APIRoute) -> frozenset[Permission] | None:
