@@ -16,14 +16,18 @@ from radloop.domain.records import Actor, AuditEvent
 REFUSED = "a reader's page is for that reader and the lead reader ([audit] lead_readers) alone"
 
 
-def pages_for(house: House, actor: Actor, period: Period, reader: str = "", model: str = "") -> tuple[ReaderPage, ...]:
+def pages_for(
+    house: House, actor: Actor, period: Period, reader: str = "", model: str = "", *, leads: bool = False
+) -> tuple[ReaderPage, ...]:
     """The pages that `actor` asks for: of `reader`; '': their own, or for a lead reader everybody's, by name.
+
+    `leads`: the directory says that they lead the readers; `[audit] lead_readers` may say so too.
 
     Raises:
         Rejected: they may not see it; the audit has it.
         Transient: the ledger is away.
     """
-    leads = actor.name in house.settings.audit.lead_readers and actor.kind is ActorKind.PERSON
+    leads = (leads or actor.name in house.settings.audit.lead_readers) and actor.kind is ActorKind.PERSON
     wanted = reader or ("" if leads else actor.name)
     if wanted != actor.name and not leads:
         _record(house, actor, "report.readers.deny", "another reader's page")

@@ -45,7 +45,7 @@ def render_text(request: Request, who: Who | None, template: str, /, **context: 
             theme=chosen if chosen in THEMES else THEMES[0],
             site=house.settings.site.name,
             zone=_zone(house.settings.site.timezone),
-            version=SOFTWARE_VERSION,
+            software=SOFTWARE_VERSION,
             now=utc_now(),
             **context,
         )
@@ -130,3 +130,11 @@ def size(count: float | None) -> str:
 def words(name: str) -> str:
     """`LEAD_READER` as `lead reader`."""
     return name.replace("_", " ").replace("-", " ").lower()
+
+
+DOCUMENT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox allow-downloads"
+
+
+def document(html: str) -> HTMLResponse:
+    """A page that is styled by itself (a card, a report, a check's page): it runs nothing and fetches nothing."""
+    return HTMLResponse(html, headers={"Content-Security-Policy": DOCUMENT_POLICY})
