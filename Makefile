@@ -9,6 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SIZE ?= full
+# bonsai (LDAP) is compiled: without a compiler, libldap and libsasl2 everything else works.
+LDAP = $(BIN)/python -c 'import bonsai' 2>/dev/null \
+	|| $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check -c constraints.txt bonsai >/dev/null 2>&1 \
+	|| echo "bonsai cannot be compiled, so LDAP is left out: apt-get install gcc python3-dev libldap-dev libsasl2-dev"
 
 .PHONY: help setup lint test demo loop drift campaign bench
 
@@ -21,6 +25,7 @@ $(STAMP): constraints.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing from constraints.txt into $(VENV) (minutes, once)"
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-input -c constraints.txt -e '.[dev]'
+	@$(LDAP)
 	@touch $@
 
 lint: $(STAMP) ## ruff, mypy --strict, import-linter
@@ -31,6 +36,7 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 
 test: $(STAMP) lint ## everything that must hold, in under 15 minutes
 	@tests/system-packages
+	@$(LDAP)
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m 'not campaign'
 
 demo: $(STAMP) ## studies in, answers out, a table; leaves nothing running
@@ -44,6 +50,7 @@ drift: $(STAMP) ## how soon a change is found, beside evidently and alibi-detect
 
 campaign: $(STAMP) ## what runs longer; SIZE=small for a short one
 	@tests/system-packages
+	@$(LDAP)
 	RADLOOP_CAMPAIGN=$(SIZE) $(BIN)/pytest -q -m campaign
 
 bench: $(STAMP) ## the numbers, as a table and as JSON; SIZE=small for a short one

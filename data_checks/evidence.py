@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from data_checks.columns import Columns, Floats, codes
-from data_checks.ground import Known, identity, normal_scores
+from data_checks.ground import Known, identity
 from data_checks.rules import SCORE, Rules
-from data_checks.statistics import chi_square, cusum, ks, mmd, profile
+from data_checks.shape import Reach, normal_scores
+from data_checks.statistics import chi_square, cusum, far, ks, mmd, profile
 from data_checks.statistics.exact import rise
 
 MOST_ROWS: Final = 20_000
@@ -22,6 +23,8 @@ LATEST: Final = 5_000
 """Rows of a stratum that are judged: its latest ones all, of the others an even stride."""
 KS_LEAST: Final = 5
 EXPECTED: Final = 8.0
+AS_RARE: Final = 1e3
+"""Times the rarest row's chance, up to which another one is as odd: where a tail is extrapolated, that is near."""
 MMD_LENGTHS: Final = (20, 50, 125, 320)
 Mask = npt.NDArray[np.bool_]
 
@@ -186,32 +189,23 @@ def _together(known: Known, rows: Columns, tried: Sequence[int]) -> Iterator[Evi
     ground = known.profile
     if ground is None:
         return
-    features = known.features(rows)
-    there = np.isfinite(features).any(axis=1)
+    features = known.shape.points(rows)
+    if not np.isfinite(features).any():
+        return
     white = ground.whitened(features)
     p = profile.tails(ground, profile.squares(ground, white, tried), tried)
-    if there.any():
-        begin = profile.begin(white)
-        yield Evidence(
-            check="acquisition", kind="profile", column="", p=min(1.0, float(p.min()) * len(tried)), begin=begin
-        )
-        yield _far(known, white, tried)
+    begin = profile.begin(white)
+    yield Evidence(check="acquisition", kind="profile", column="", p=min(1.0, float(p.min()) * len(tried)), begin=begin)
+    if known.reach is not None:
+        yield _far(known.reach, rows, tried)
 
 
-def _far(known: Known, white: Floats, tried: Sequence[int]) -> Evidence:
-    """Single rows further from the middle than almost any of the reference."""
-    ground = known.profile
-    assert ground is not None  # noqa: S101 - for the reader: asked only where there is one
-    distance = np.sum(white**2, axis=1)
-    best, begin = 1.0, 0
-    for limit, beyond in ground.far:
-        hits = np.cumsum((distance > limit)[::-1])
-        rate = (beyond + 1) / (ground.size + 1)
-        for k in tried:
-            if hits[k - 1] > 1 and hits[k - 1] > 2 * k * rate:
-                best, begin = min((best, begin), (rise(int(hits[k - 1]), k, beyond, ground.size), len(white) - k))
-    p = min(1.0, best * len(tried) * len(ground.far))
-    return Evidence(check="acquisition", kind="far", column="", p=p, begin=begin)
+def _far(reach: Reach, rows: Columns, tried: Sequence[int]) -> Evidence:
+    """Single rows further out than the reference's own tail would have them."""
+    chances = reach.chances(rows)
+    best, length = min((far.rarity(chances[-k:]), k) for k in tried)
+    begin = len(rows) - length + int(np.argmax(chances[-length:] <= chances[-length:].min() * AS_RARE))
+    return Evidence(check="acquisition", kind="far", column="", p=min(1.0, best * len(tried)), begin=begin)
 
 
 def _embedded(known: Known, rows: Columns) -> Iterator[Evidence]:

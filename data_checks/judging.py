@@ -1,7 +1,8 @@
 """Has a window of acquisitions left the ground that a model was measured on? One finding per cause.
 
 Every stratum (site and device) is held against its own reference: a hospital whose scanners share the work in another
-way has not drifted. All tests of all strata together are under one false-discovery rate (Benjamini and Hochberg 1995).
+way has not drifted. All tests of all strata together are under one false-discovery rate (Benjamini and Hochberg 1995),
+half of which goes to the few tests of many columns together.
 A stratum whose software, kernel or protocol changed moves many columns: that is one finding, named by the cause.
 """
 
@@ -20,13 +21,14 @@ from data_checks.rules import Rules
 from data_checks.said import said_of
 from data_checks.statistics import novel
 from data_checks.statistics.exact import rise
-from data_checks.statistics.fdr import adjusted
+from data_checks.statistics.fdr import adjusted, halves
 from data_checks.statistics.statistic import Statistic
 
 PRIORITY: Final = ("protocol", "acquisition", "embeddings", "scores", "agreement")
 """What explains the others comes first: how an image was made before how it looks, and that before what was said."""
 UNNAMED: Final = frozenset(("profile", "far"))
 """Tests of many columns together: they name a cause only where no other does."""
+TOGETHER: Final = UNNAMED | {"mmd"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +113,16 @@ def survey(reference: Columns | Ground, window: Columns, rules: Rules | None = N
     cases = [_case(ground, stratum, window.take(places), places, asked) for stratum, places in split(window).items()]
     ready = [case for case in cases if _is_ready(ground, case, asked)]
     arrivals = [item for case in ready if (item := _arrival(ground, case, len(window), asked)) is not None]
-    novelties = _discovered(arrivals, len(ready), asked.rate)
+    novelties = _discovered(arrivals, len(ready), asked.rate, asked)
     named = {case.stratum for case, _ in novelties}
     tests = [item for case in ready for item in _moves(case, case.stratum in named, asked)]
     causes = [_novelty(ground, test, len(window), asked) for test in novelties]
-    causes += [_movement(group, asked) for group in _grouped(_discovered(tests, len(tests), asked.rate))]
+    causes += [_movement(group, asked) for group in _grouped(_discovered(tests, len(tests), asked.rate, asked))]
     return Survey(
         findings=tuple(causes),
         insufficient=tuple(_insufficient(case) for case in cases if not _is_ready(ground, case, asked)),
         tests=len(ready) + len(tests),
-        surest=min(_surest(arrivals, len(ready)), _surest(tests, len(tests))),
+        surest=min(_surest(arrivals, len(ready), asked), _surest(tests, len(tests), asked)),
     )
 
 
@@ -160,17 +162,20 @@ def _moves(case: _Case, named: bool, rules: Rules) -> Iterator[_Test]:  # noqa: 
         yield from ((left, item) for item in moves(case.known, rest, rules))
 
 
-def _discovered(tests: Sequence[_Test], size: int, rate: float) -> list[_Test]:
+def _discovered(tests: Sequence[_Test], size: int, rate: float, rules: Rules) -> list[_Test]:
     """The discoveries among `size` tests, of which those not given said nothing."""
-    return [test for test, value in zip(tests, _adjusted(tests, size), strict=False) if value <= rate]
+    return [test for test, value in zip(tests, _adjusted(tests, size, rules), strict=False) if value <= rate]
 
 
-def _adjusted(tests: Sequence[_Test], size: int) -> npt.NDArray[np.float64]:
-    return adjusted(np.array([item.p for _, item in tests] + [1.0] * (size - len(tests))))
+def _adjusted(tests: Sequence[_Test], size: int, rules: Rules) -> npt.NDArray[np.float64]:
+    p, together = np.ones(size), np.zeros(size, np.bool_)
+    p[: len(tests)] = [item.p for _, item in tests]
+    together[: len(tests)] = [item.kind in TOGETHER for _, item in tests]
+    return adjusted(p, halves(together, rules.together))
 
 
-def _surest(tests: Sequence[_Test], size: int) -> float:
-    return float(_adjusted(tests, size).min(initial=1.0))
+def _surest(tests: Sequence[_Test], size: int, rules: Rules) -> float:
+    return float(_adjusted(tests, size, rules).min(initial=1.0))
 
 
 def _grouped(found: Sequence[_Test]) -> list[list[_Test]]:
@@ -191,7 +196,7 @@ def _novelty(ground: Ground, test: _Test, total: int, rules: Rules) -> Finding:
     size, n = ground.size, total
     if case.known is not None:
         others = [(case, other) for other in moves(case.known, new, rules)]
-        moved = tuple(dict.fromkeys(o.column for _, o in _discovered(others, len(others), 0.05) if o.column))
+        moved = tuple(dict.fromkeys(o.column for _, o in _discovered(others, len(others), 0.05, rules) if o.column))
         size, n = case.known.size, len(case.rows)
     value = str(new.categorical[item.column][0]) if item.column in new.categorical else ""
     what = "a scanner never seen" if item.column == "device" else f"{item.column} {value}".strip() + ", never seen"

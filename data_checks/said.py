@@ -38,14 +38,13 @@ def _missing(known: Known, rows: Columns, column: str, alpha: float) -> Statisti
 def _profile(known: Known, rows: Columns, column: str, alpha: float) -> Statistic:  # noqa: ARG001 - all columns
     if known.profile is None:
         return insufficient("profile", len(rows), known.size)
-    return profile.statistic(known.profile, known.profile.whitened(known.features(rows)), alpha)
+    return profile.statistic(known.profile, known.profile.whitened(known.shape.points(rows)), alpha)
 
 
 def _far(known: Known, rows: Columns, column: str, alpha: float) -> Statistic:  # noqa: ARG001 - all columns
-    if known.profile is None:
+    if known.reach is None:
         return insufficient("envelope", len(rows), known.size)
-    before, now = (np.sum(known.profile.whitened(known.features(one)) ** 2, axis=1) for one in (known.columns, rows))
-    return envelope.envelope(before, now, alpha)
+    return envelope.envelope(known.reach.tail.values, known.reach.distances(rows), alpha)
 
 
 def _mmd(known: Known, rows: Columns, column: str, alpha: float) -> Statistic:  # noqa: ARG001 - the embedding

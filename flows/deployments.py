@@ -36,6 +36,7 @@ FLOWS: Final[dict[str, Flow[Any, Any]]] = {
     "watch": runs.watch,
     "retrain": runs.retrain,
     "audit": runs.audit,
+    "retain": runs.retain,
 }
 # A run that takes longer than its cron's interval is not joined by a second one.
 ONE_AT_A_TIME: Final = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)

@@ -73,7 +73,7 @@ async def encode_result(
     if around.encoded_before:
         return ()
     wanted = recipients(result, house.settings.peers, house.settings.site, encoders().keys())
-    ctx = await asyncio.to_thread(_context, house, version, appointment.spec, result, sources, around)
+    ctx = await asyncio.to_thread(context_of, house, version, appointment.spec, result, sources, around)
     made = await asyncio.gather(*(asyncio.to_thread(make, house, ctx, one) for one in wanted))
     return tuple(one for of_kind in made for one in of_kind)
 
@@ -122,7 +122,7 @@ def _predecessor(conn: Connection, house: House, version: StudyVersion, result: 
     return Predecessor(study_uid=version.study_uid, series_uid=series_uid, sop_uid=report.identifier)
 
 
-def _context(
+def context_of(
     house: House,
     version: StudyVersion,
     spec: ModelSpec,
@@ -130,6 +130,7 @@ def _context(
     sources: Mapping[str, Dataset],
     around: Surroundings,
 ) -> AnswerContext:
+    """What the encoders are given: pictures come from the store, the rest is what is known here."""
     keys = {key for finding in result.findings for key in (finding.picture_key, finding.heatmap_key) if key}
     return AnswerContext(
         study=version,

@@ -1,79 +1,99 @@
-"""Retention: what is due to go after sign-off goes, from the store; the record of it stays.
+"""Forgetting one part of one study version: noted, shredded, and noted as gone. `flows.retain` says of which.
 
-Bytes are deleted first and noted as deleted after, so that a kill in between deletes them once more, which is fine.
+The keys are noted before the first byte goes, so that a hold that comes later is told what it was too late for, and the
+row says "gone" after the last. A kill in between has them deleted once more, which is fine.
 """
 
-import asyncio
-from functools import partial
-from typing import Final
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
 
 import structlog
-from sqlalchemy import Connection
 
-from flows import policies
 from flows.house import House
 from radloop import audit
+from radloop.domain.errors import Unavailable
 from radloop.domain.ids import utc_now
 from radloop.domain.records import AuditEvent
-from radloop.ledger import instances as instance_rows
-from radloop.ledger import results as result_rows
-from radloop.ledger import signoffs as signoff_rows
+from radloop.ledger import retained
+from radloop.ledger.retained import Bound, Part
 
 log = structlog.get_logger()
 
-ACTOR: Final = "runner"
-AT_ONCE: Final = 50
-EVERY_SECONDS: Final = 60.0
+WORDS: Mapping[Part, str] = {Part.PICTURES: "images and pictures", Part.REPORTS: "what was sent"}
 
 
-def forget_due(house: House) -> int:
-    """Delete images, pictures and heatmaps of signed study versions that are due; how many versions there were.
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What was deleted: stored objects, and their bytes as far as the ledger knows their sizes."""
 
-    What was sent, and every row, stays. A study of which a later version is not due keeps its images.
+    objects: int = 0
+    size: int = 0
+
+    def __add__(self, other: "Gone") -> "Gone":
+        return Gone(self.objects + other.objects, self.size + other.size)
+
+
+def forget(house: House, part: Part, bound: Bound, version_id: str, actor: str) -> Gone | None:
+    """Delete one part of one version; None where something keeps it after all.
 
     Raises:
-        Unavailable, StorageFull: the ledger's and the store's; what was noted is gone, the rest is still due.
+        Unavailable, StorageFull: the ledger's and the store's; what is noted as gone is gone, the rest is still due.
+        Unavailable: a backup is being made, which needs what its copy of the ledger names.
     """
-    with house.ledger.read() as conn:
-        due = signoff_rows.to_forget(conn, utc_now(), AT_ONCE)
-    return sum(_forget(house, version_id) for version_id in due)
-
-
-async def keep_forgetting(house: House) -> None:
-    """Look once a minute, for ever; nothing is looked for where the site keeps everything."""
-    while house.settings.retention.pictures_days is not None:
-        look = partial(asyncio.to_thread, forget_due, house)
-        await policies.patiently(policies.LEDGER, "forgetting pictures", look)
-        await asyncio.sleep(EVERY_SECONDS)
-
-
-def _forget(house: House, version_id: str) -> bool:
-    with house.ledger.read() as conn:
-        keys = _keys(conn, version_id)
-    for key in keys:
-        house.store.delete(key)
-    with house.ledger.write() as conn:
-        gone = signoff_rows.forgotten(conn, version_id, utc_now())
-        if gone:
-            audit.append(conn, _event(version_id, len(keys)))
-    if gone:
-        log.info("pictures forgotten", version=version_id, objects=len(keys))
+    with _deleting(house.settings.home):
+        with house.ledger.write() as conn:
+            keys = retained.begin(conn, part, bound, version_id, utc_now())
+        if keys is None:
+            return None
+        for key in keys:
+            house.store.delete(key)
+        gone = weighed(keys)
+        with house.ledger.write() as conn:
+            if retained.end(conn, part, version_id, keys.keys(), utc_now()):
+                audit.append(conn, _event(actor, part, version_id, gone))
+    log.info("forgotten", version=version_id, part=part, objects=gone.objects)
     return gone
 
 
-def _keys(conn: Connection, version_id: str) -> tuple[str, ...]:
-    images = [instance.blob.key for instance in instance_rows.of_version(conn, version_id)]
-    findings = [one for result in result_rows.of_version(conn, version_id) for one in result.findings]
-    pictures = {key for one in findings for key in (one.picture_key, one.heatmap_key) if key}
-    return (*images, *sorted(pictures))
+@contextmanager
+def no_deletions(home: Path) -> Iterator[None]:
+    """For the length of the block retention deletes nothing; what it deletes now is waited for."""
+    with _gate(home) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
-def _event(version_id: str, objects: int) -> AuditEvent:
+@contextmanager
+def _deleting(home: Path) -> Iterator[None]:
+    with _gate(home) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable("a backup is being made: deletions wait for its end") from None
+        yield
+
+
+def _gate(home: Path) -> TextIO:
+    path = home / "run" / "deletions.lock"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path.open("w")
+
+
+def weighed(keys: Mapping[str, int | None]) -> Gone:
+    """How much these keys are."""
+    return Gone(len(keys), sum(size or 0 for size in keys.values()))
+
+
+def _event(actor: str, part: Part, version_id: str, gone: Gone) -> AuditEvent:
     return AuditEvent(
         at=utc_now(),
-        actor=ACTOR,
+        actor=actor,
         action="forget",
         object_kind="study_version",
         object_id=version_id,
-        detail=f"{objects} stored objects, by the retention policy",
+        detail=f"{WORDS[part]}: {gone.objects} stored objects, by the retention policy",
     )

@@ -25,10 +25,10 @@ from sqlalchemy import Connection
 
 from flows import claims, commit, deliver, policies
 from flows.completeness import Completer
-from flows.forgetting import keep_forgetting
 from flows.house import House, living_in, open_house
 from flows.mirror import Mirror, Shown
 from flows.oversight import Oversight
+from flows.retain import keep_retaining
 from flows.warming import warm_up
 from radloop import logs
 from radloop.audit import Sealer
@@ -92,7 +92,7 @@ class Runner:
         mirror = asyncio.create_task(self._mirror.run())
         mirror.add_done_callback(_mirror_ended)
         oversight = (self._oversight.watch(), self._oversight.follow(), self._oversight.tell())
-        aside = (self._keep_claims(), self._seal(), *oversight, keep_forgetting(self._house))
+        aside = (self._keep_claims(), self._seal(), *oversight, keep_retaining(self._house))
         sides = [asyncio.create_task(side) for side in aside]
         warming = asyncio.create_task(self._warm_up())
         try:

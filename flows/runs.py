@@ -15,6 +15,7 @@ from flows import claims, works
 from flows import deliver as delivering
 from flows import house as houses
 from flows import ingest as ingesting
+from flows import retain as retaining
 from flows import watch as watching
 
 # Results and prints stay out of Prefect: the ledger is the truth.
@@ -83,6 +84,13 @@ async def audit(schedule: str) -> State[None]:
     house = houses.current()
     report = await asyncio.to_thread(audit_scheduled, house, house.settings.schedules[schedule])
     return Completed(message=f"{report.id}: {report.digest}")
+
+
+@flow(name="retain", validate_parameters=False, persist_result=False)
+async def retain(schedule: str) -> State[None]:  # noqa: ARG001 - every scheduled flow is told its schedule
+    """Delete what the retention policy says is due."""
+    done = await asyncio.to_thread(retaining.retain, houses.current(), retaining.SCHEDULED)
+    return Completed(message=f"{done.gone.objects} stored objects and {done.copies} training copies deleted")
 
 
 @flow(name="promote", validate_parameters=False, persist_result=False)

@@ -1,4 +1,4 @@
-"""Sign-off: a reader closes a study version. The final report goes out, and by the policy the clock on pictures starts.
+"""Sign-off: a reader closes a study version. The final report goes out, and the clock of retention starts.
 
 The sign-off, the new state, the final reports, their deliveries and the audit are one transaction: killed before it,
 nothing is signed; after it, everything is due.
@@ -6,7 +6,7 @@ nothing is signed; after it, everything is due.
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import Final
 
 import structlog
@@ -109,7 +109,7 @@ def _commit(
     with house.ledger.write() as conn:
         if len(verdict_rows.of_version(conn, version.id)) != len(said) or not study_rows.sign(conn, version.id):
             return False
-        signoff_rows.add(conn, signoff, _forget_at(house, signoff.at))
+        signoff_rows.add(conn, signoff)
         for one in made:
             if isinstance(one, Made):
                 _queue(conn, version, one)
@@ -117,11 +117,6 @@ def _commit(
                 _quarantine(conn, signoff, one)
         audit.append(conn, _event(signoff, "sign-off", version.id, f"{signoff.reader} ({signoff.source})"))
         return True
-
-
-def _forget_at(house: House, signed_at: datetime) -> datetime | None:
-    days = house.settings.retention.pictures_days
-    return None if days is None else signed_at + timedelta(days=days)
 
 
 def _queue(conn: Connection, version: StudyVersion, made: Made) -> None:

@@ -14,7 +14,7 @@ import structlog
 from pydicom import Dataset
 from sqlalchemy import Connection
 
-from flows import acquisitions, answers, door, inference, readings, routing
+from flows import acquisitions, answers, door, inference, patient_header, readings, routing
 from flows.door import Told
 from flows.encoding import Invalid, Made, encode_result, predecessor_id
 from flows.house import House
@@ -32,6 +32,8 @@ from radloop.ledger import quarantine as quarantine_rows
 from radloop.ledger import references
 from radloop.ledger import results as result_rows
 from radloop.ledger import studies as study_rows
+from radloop.ledger import study_headers as header_rows
+from radloop.ledger import worklist as worklist_rows
 from radloop.pixels import read_header
 
 log = structlog.get_logger()
@@ -187,8 +189,11 @@ def _check(house: House, reading: Reading) -> Reading:
     if not rows and reading.version.number > 1:
         return replace(reading, plan=NOTHING_NEW)
     names = routing.routed(house.settings.routes, images)
+    whose = patient_header.header_of(picture.header for picture in reading.pictures)
     with house.ledger.write() as conn:
         acquisition_rows.add(conn, rows)
+        if whose is not None:
+            header_rows.keep(conn, reading.version.study_id, whose)
         return replace(reading, plan=routing.plan(conn, names, rows, house.settings.models_path))
 
 
@@ -231,6 +236,8 @@ def _keep(house: House, version: StudyVersion, told: Told) -> Result:
         linked = replace(made, predecessor_id=predecessor_id(conn, version, made.model.name))
         if result_rows.add(conn, linked):
             door.keep(conn, replace(told, result=linked))
+            if linked.model.standing is Standing.CHAMPION:
+                worklist_rows.rise(conn, version.id, linked.urgency)
             audit.append(conn, _event("result", "result", linked.id, f"{linked.model.name} {linked.status}"))
             return linked
     kept = next(r for r in _results(house, version) if r.model.digest == made.model.digest)

@@ -14,8 +14,8 @@ import ipaddress
 import os
 import re
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -41,7 +41,9 @@ SERVER: Final = "server"
 AE_URN: Final = "urn:dicom:ae:"
 """Before an AE title, percent-encoded (RFC 3986), in a URI of subjectAltName: the holder is that AE."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_HOST: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
+_HOST: Final = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,41 +68,42 @@ class Described:
     not_after: datetime
 
 
-def make_authority(folder: Path, at: datetime) -> bool:
-    """Make the authority; False where there is one, which is left as it is.
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A key and its certificate that nobody has yet: `keep` writes them down."""
 
-    Raises:
-        StorageFull: the files could not be written.
-    """
-    if (folder / f"{AUTHORITY}.pem").exists():
-        return False
+    name: str
+    certificate: x509.Certificate
+    key: rsa.RSAPrivateKey = field(repr=False)
+
+
+def make_authority(at: datetime) -> Made:
+    """An authority: it signs leaves, and no other authority."""
     key = _new_key()
     # A number in the name tells two trials apart for whoever keeps both authorities in one list.
     name = _name(f"radloop trial authority {secrets.token_hex(4)}")
-    made = (
+    certificate = (
         _builder(name, name, key, at, AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
     )
-    _keep(folder, AUTHORITY, made, key)
-    return True
+    return Made(AUTHORITY, certificate, key)
 
 
-def issue(folder: Path, subject: Subject, at: datetime, *, renew: bool = False) -> Described:
-    """A new key and its certificate, signed by the authority of `folder`.
+def issue(folder: Path, subject: Subject, at: datetime) -> Made:
+    """A key and its certificate, signed by the authority of `folder`.
 
     Raises:
         NotFound: there is no authority.
         IntegrityError: the authority's files are damaged.
-        Rejected: a name that cannot be one, or a certificate that is there already (`renew` replaces it).
-        StorageFull: the files could not be written.
+        Rejected: a name that cannot be one.
     """
-    _check(folder, subject, renew=renew)
+    _check(subject)
     authority, signer = _authority(folder)
     key = _new_key()
     days = min(timedelta(days=LEAF_DAYS), authority.not_valid_after_utc - at)
-    made = (
+    certificate = (
         _builder(_name(subject.ae_title or subject.name), authority.subject, key, at, days.days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
@@ -111,8 +114,24 @@ def issue(folder: Path, subject: Subject, at: datetime, *, renew: bool = False) 
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         .sign(signer, hashes.SHA256())
     )
-    _keep(folder, subject.name, made, key)
-    return describe(folder / f"{subject.name}.pem")
+    return Made(subject.name, certificate, key)
+
+
+def keep(folder: Path, made: Made) -> Described:
+    """Write both files, in place of former ones of that name.
+
+    Raises:
+        StorageFull: they could not be written.
+    """
+    secret = made.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path = folder / f"{made.name}.pem"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(path.with_suffix(".key"), secret)
+        _write(path, made.certificate.public_bytes(Encoding.PEM))
+    except OSError as error:
+        raise StorageFull(f"{folder} cannot be written: {error.strerror}") from error
+    return describe(path)
 
 
 def listed(folder: Path) -> tuple[Described, ...]:
@@ -180,11 +199,11 @@ def ae_uri(ae_title: str) -> str:
     return AE_URN + quote(ae_title.strip(), safe="")
 
 
-def _check(folder: Path, subject: Subject, *, renew: bool) -> None:
+def _check(subject: Subject) -> None:
     if not _NAME.fullmatch(subject.name) or subject.name == AUTHORITY:
-        raise Rejected(f"{subject.name}: expected a peer's name: a letter, then letters, digits, _ and -, in lower case")
-    if (folder / f"{subject.name}.pem").exists() and not renew:
-        raise Rejected(f"{subject.name}: there is a certificate already; --renew replaces it and its key")
+        raise Rejected(
+            f"{subject.name}: expected a peer's name: a letter, then letters, digits, _ and -, in lower case"
+        )
     if subject.ae_title is not None and not re.fullmatch(AE_TITLE_PATTERN, subject.ae_title):
         raise Rejected(f"{subject.ae_title}: expected an AE title (PS3.5 Table 6.2-1): at most 16 characters")
     for host in subject.hosts:
@@ -266,20 +285,6 @@ def _name(common: str) -> x509.Name:
 
 def _new_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-
-
-def _keep(folder: Path, name: str, certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> None:
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    files: Sequence[tuple[str, bytes]] = (
-        (f"{name}.key", secret),
-        (f"{name}.pem", certificate.public_bytes(Encoding.PEM)),
-    )
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for file, data in files:
-            _write(folder / file, data)
-    except OSError as error:
-        raise StorageFull(f"{folder} cannot be written: {error.strerror}") from error
 
 
 def _write(path: Path, data: bytes) -> None:

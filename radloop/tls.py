@@ -1,16 +1,16 @@
 """TLS by BCP 195 (RFC 8996, RFC 9325), which is what PS3.15 B.12 asks of DICOM: every listener, and towards peers.
 
-    ours       our certificate and its key, checked before a start: `server_context`, `client_context`, `doubts`
-    theirs     must come from the authority of the settings; `Holder` is who it says they are
+ours       our certificate and its key, checked before a start: `server_context`, `client_context`, `doubts`
+theirs     must come from the authority of the settings; `Holder` is who it says they are
 """
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 from urllib.parse import unquote
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -30,6 +30,8 @@ SUITES: Final = (
 )
 _CIPHERS: Final = ":".join((*SUITES, "@SECLEVEL=2"))
 SOON: Final = timedelta(days=30)
+FINGERPRINT: Final = "sha256:"
+_Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,17 @@ class Holder:
 
     names: frozenset[str]
     ae_titles: frozenset[str]
+    fingerprint: str
 
     def is_one_of(self, names: tuple[str, ...]) -> bool:
         """Whether the certificate carries one of these names, or has one of these fingerprints."""
-        return any(_comparable(name) in self.names for name in names)
+        return any(self._is(name.strip().casefold()) for name in names)
+
+    def _is(self, name: str) -> bool:
+        # Apart: whoever may choose a common name must not be able to choose a fingerprint.
+        if name.startswith(FINGERPRINT):
+            return name.removeprefix(FINGERPRINT).replace(":", "") == self.fingerprint
+        return name in self.names
 
 
 def server_context(settings: Settings, door: Literal["gateway", "console"]) -> ssl.SSLContext | None:
@@ -73,7 +82,7 @@ def server_context(settings: Settings, door: Literal["gateway", "console"]) -> s
             context.load_verify_locations(tls.ca)
             context.verify_mode = ssl.CERT_REQUIRED
     except OSError as error:
-        raise SettingsError(f"{place_of(settings.home, door, 'tls')}: cannot be used: {_reason(error)}") from None
+        raise SettingsError(f"{place_of(settings.home, door, 'tls')}: cannot be used: {reason_of(error)}") from None
     return context
 
 
@@ -94,21 +103,30 @@ def client_context(peer: Peer, tls: Tls) -> ssl.SSLContext:
         _restrict(context)
         _load(context, tls)
     except OSError as error:
-        raise Permanent(f"peer {peer.name}: its TLS files cannot be used: {_reason(error)}") from None
+        raise Permanent(f"peer {peer.name}: its TLS files cannot be used: {reason_of(error)}") from None
     return context
 
 
 def holder_of(sock: ssl.SSLSocket) -> Holder | None:
     """Who showed a certificate in the handshake; None where none was asked for."""
-    shown, encoded = sock.getpeercert(), sock.getpeercert(binary_form=True)
+    encoded = sock.getpeercert(binary_form=True)
+    # The subject is a sequence of sets of (kind, value).
+    shown = cast("Mapping[str, Sequence[_Pair] | Sequence[Sequence[_Pair]]]", sock.getpeercert() or {})
     if not shown or not encoded:
         return None
-    # Each entry is (kind, value); a subject is made of sets of them.
-    alternatives = [str(value) for _, value in shown.get("subjectAltName", ())]
-    common = [str(value) for part in shown.get("subject", ()) for kind, value in part if kind == "commonName"]
-    names = (*alternatives, *common, f"sha256:{sha256(encoded).hexdigest()}")
-    titles = (unquote(name.removeprefix(AE_URN)) for name in alternatives if name.startswith(AE_URN))
-    return Holder(frozenset(map(_comparable, names)), frozenset(titles))
+    alternatives = [value for _, value in cast("Sequence[_Pair]", shown.get("subjectAltName", ()))]
+    subject = cast("Sequence[Sequence[_Pair]]", shown.get("subject", ()))
+    common = [value for part in subject for kind, value in part if kind == "commonName"]
+    names = frozenset(name.strip().casefold() for name in (*alternatives, *common))
+    titles = frozenset(unquote(name.removeprefix(AE_URN)) for name in alternatives if name.startswith(AE_URN))
+    return Holder(names, titles, sha256(encoded).hexdigest())
+
+
+def reason_of(error: OSError) -> str:
+    """Why a connection or a file was refused: OpenSSL's own words where it was OpenSSL, which quote nobody."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    return (error.reason if isinstance(error, ssl.SSLError) else None) or type(error).__name__
 
 
 def check(settings: Settings) -> None:
@@ -148,11 +166,14 @@ def unusable(tls: Tls) -> Fault | None:
         return Fault("key", f"{tls.key} holds no private key that can be used: {_first_line(error)}")
     except OSError as error:
         return Fault("key", _why(tls.key, error))
+    return _unusable_authority(tls.ca) if tls.ca is not None else None
+
+
+def _unusable_authority(path: Path) -> Fault | None:
     try:
-        if tls.ca is not None:
-            read_chain(tls.ca)
+        read_chain(path)
     except (OSError, IntegrityError) as error:
-        return Fault("ca", _why(tls.ca, error))
+        return Fault("ca", _why(path, error))
     return None
 
 
@@ -188,15 +209,11 @@ def _load(context: ssl.SSLContext, tls: Tls) -> None:
 
 
 def _pinned(tls: Tls) -> str | None:
-    """The peer's own certificate (PEM), where `ca` is no authority."""
+    """The peer's own certificate (PEM), where `ca` is no authority, or is what we show ourselves."""
     first = read_chain(tls.ca)[0] if tls.ca is not None else None
-    return None if first is None or is_authority(first) else first.public_bytes(Encoding.PEM).decode()
-
-
-def _comparable(name: str) -> str:
-    """A name as it is compared; a fingerprint may come with colons."""
-    lower = name.strip().casefold()
-    return f"sha256:{lower.removeprefix('sha256:').replace(':', '')}" if lower.startswith("sha256:") else lower
+    if first is None or (is_authority(first) and tls.ca != tls.certificate):
+        return None
+    return first.public_bytes(Encoding.PEM).decode()
 
 
 def _sentence(settings: Settings, table: tuple[str, ...], fault: Fault) -> str:
@@ -207,10 +224,6 @@ def _why(path: Path, error: OSError | IntegrityError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"{path}: no such file"
     return str(error) if isinstance(error, IntegrityError) else f"{path} cannot be read: {type(error).__name__}"
-
-
-def _reason(error: OSError) -> str:
-    return (error.reason if isinstance(error, ssl.SSLError) else None) or type(error).__name__
 
 
 def _first_line(error: ValueError) -> str:

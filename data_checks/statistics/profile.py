@@ -1,4 +1,4 @@
-"""Many columns at once: has the mean of the latest rows left that of the reference, and do single rows lie far out?
+"""Many columns at once: has the mean of the latest rows left that of the reference?
 
 Hotelling's T-squared (1931) on normal scores and principal components, with a shrunk covariance, for every length of
 the latest rows. A scanner that moves ten columns by a little each is found by what they do together.
@@ -12,16 +12,16 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaincc, gammainccinv
 
 from data_checks.statistics.statistic import ALPHA, Z_POWER, Statistic, insufficient
+from data_checks.statistics.tail import Tail, tail
 
 Floats = npt.NDArray[np.float64]
 LEAST_KNOWN: Final = 50
-DRAWS: Final = 600
+DRAWS: Final = 2000
+DRAWN: Final = 100
+"""Of them, those that teach the tail."""
 LONGEST_DRAW: Final = 32
-LEVELS: Final = (0.0, 0.01, 0.05)
-"""Shares of the reference that lie further out than a row must to count as far: none, 1 %, 5 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,13 @@ class Profile:
         middle: (d,) means of the features.
         whiten: (d, d) features to whitened features.
         size: m.
-        moments: by length k, mean and variance of T-squared without a change, estimated on the reference.
-        far: for each of `LEVELS`, the squared distance, and how many rows of the reference lie beyond.
+        drawn: by length k, T-squared of rows drawn from the reference: what it comes to without a change.
     """
 
     middle: Floats
     whiten: Floats
     size: int
-    moments: dict[int, tuple[float, float]]
-    far: tuple[tuple[float, int], ...]
+    drawn: dict[int, Tail]
 
     def whitened(self, rows: Floats) -> Floats:
         """(n, d) features, centred on the reference and whitened; a missing value counts as the mean."""
@@ -56,10 +54,7 @@ def profile(known: Floats, lengths: Sequence[int]) -> Profile | None:
     middle = np.nanmean(known, axis=0)
     centred = np.nan_to_num(known - middle, nan=0.0)
     fair = _crossed(centred)
-    distances = np.sort(np.sum(fair**2, axis=1))[::-1]
-    levels = [int(level * size) for level in LEVELS]
-    far = tuple((float(distances[count]), count) for count in levels)
-    return Profile(middle, _whitening(centred), size, _moments(fair, lengths, size), far)
+    return Profile(middle, whitening(centred), size, _drawn(fair, lengths))
 
 
 def squares(known: Profile, white: Floats, lengths: Sequence[int]) -> Floats:
@@ -71,10 +66,9 @@ def squares(known: Profile, white: Floats, lengths: Sequence[int]) -> Floats:
 
 
 def tails(known: Profile, values: Floats, lengths: Sequence[int]) -> Floats:
-    """How often T-squared comes to as much without a change: a gamma tail of the moments for each length."""
-    moments = np.array([known.moments[_nearest(length, known)] for length in lengths])
-    shape, scale = moments[:, 0] ** 2 / moments[:, 1], moments[:, 1] / moments[:, 0]
-    return np.asarray(gammaincc(shape, values / scale), dtype=float)
+    """How often T-squared comes to as much without a change, for each length."""
+    pairs = zip(values, lengths, strict=True)
+    return np.array([float(_of_length(known, length).chances(np.asarray(value))) for value, length in pairs])
 
 
 def statistic(known: Profile, white: Floats, alpha: float = ALPHA) -> Statistic:
@@ -83,9 +77,9 @@ def statistic(known: Profile, white: Floats, alpha: float = ALPHA) -> Statistic:
     if n == 0:
         return insufficient("profile", n, m)
     value = squares(known, white, [n])
-    mean, variance = known.moments[_nearest(n, known)]
-    limit = float(gammainccinv(mean**2 / variance, alpha)) * variance / mean
-    shift = sqrt((limit - mean + Z_POWER * sqrt(variance)) * (1 / n + 1 / m))
+    usual = _of_length(known, n)
+    beyond = usual.limit(alpha) - float(usual.values.mean()) + Z_POWER * float(usual.values.std())
+    shift = sqrt(max(beyond, 0.0) * (1 / n + 1 / m))
     p = float(tails(known, value, [n])[0])
     return Statistic(name="profile", value=float(value[0]), p=p, n=n, m=m, smallest_shift=shift, enough=True)
 
@@ -97,8 +91,8 @@ def begin(white: Floats) -> int:
     return len(white) - 1 - int(np.argmax(gain))
 
 
-def _whitening(centred: Floats) -> Floats:
-    """(d, d), from a covariance that is shrunk towards its diagonal mean by d / (d + m)."""
+def whitening(centred: Floats) -> Floats:
+    """(d, d) from centred (m, d), by a covariance that is shrunk towards its diagonal mean by d / (d + m)."""
     size, width = centred.shape
     covariance = centred.T @ centred / size
     share = width / (width + size)
@@ -113,25 +107,24 @@ def _crossed(centred: Floats) -> Floats:
     even = np.arange(len(centred)) % 2 == 0
     found = np.empty_like(centred)
     for half in (even, ~even):
-        found[half] = centred[half] @ _whitening(centred[~half])
+        found[half] = centred[half] @ whitening(centred[~half])
     # The halves know less than the whole, and spread new rows further than it will.
-    own = float(np.sum((centred @ _whitening(centred)) ** 2))
+    own = float(np.sum((centred @ whitening(centred)) ** 2))
     crossed = float(np.sum(found**2)) or 1.0
     return np.asarray(found * sqrt((own + crossed) / 2 / crossed))
 
 
-def _moments(fair: Floats, lengths: Sequence[int], size: int) -> dict[int, tuple[float, float]]:
+def _drawn(fair: Floats, lengths: Sequence[int]) -> dict[int, Tail]:
     rng = np.random.default_rng(0)
-    centred = fair - fair.mean(axis=0)
-    found: dict[int, tuple[float, float]] = {}
-    for length in lengths:
-        if length > LONGEST_DRAW and found:
-            break
-        sums = sum(centred[rng.integers(0, size, DRAWS)] for _ in range(length))
-        values = np.sum(np.asarray(sums) ** 2, axis=1) / length
-        found[length] = float(values.mean()), max(float(values.var()), 1e-12)
+    centred, sums = fair - fair.mean(axis=0), np.zeros((DRAWS, fair.shape[1]))
+    found: dict[int, Tail] = {}
+    for length in range(1, max(LONGEST_DRAW, min(lengths)) + 1):
+        sums += centred[rng.integers(0, len(fair), DRAWS)]
+        if length in lengths:
+            found[length] = tail(np.sum(sums**2, axis=1) / length, DRAWN)
     return found
 
 
-def _nearest(length: int, known: Profile) -> int:
-    return max((one for one in known.moments if one <= length), default=min(known.moments))
+def _of_length(known: Profile, length: int) -> Tail:
+    """Of the nearest length that was drawn: a mean of many rows is normal, and of more rows no more so."""
+    return known.drawn[max((one for one in known.drawn if one <= length), default=min(known.drawn))]

@@ -55,7 +55,7 @@ openings = Table(
     metadata,
     Column("version_id", String(32), ForeignKey("study_versions.id"), primary_key=True),
     Column("actor", String(128), primary_key=True),
-    Column("at", Utc, nullable=False),
+    Column("at", Utc, nullable=False, index=True),
     Column("blinded", Boolean, nullable=False),
     Column("ai_shown_at", Utc),
 )

@@ -126,6 +126,12 @@ def of_version(conn: Connection, version_id: str) -> tuple[Instance, ...]:
     return tuple(_instance(row) for row in conn.execute(query))
 
 
+def get(conn: Connection, instance_id: str) -> Instance | None:
+    """One instance."""
+    row = conn.execute(_select().where(instances.c.id == instance_id)).first()
+    return _instance(row) if row else None
+
+
 def _own(conn: Connection, uids: set[str]) -> set[str]:
     return set(conn.scalars(_OWN, {"uids": list(uids)}))
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from radloop.ledger.tables import Utc, id_column, metadata, reference
@@ -58,9 +59,14 @@ signoffs = Table(
     Column("at", Utc, nullable=False, index=True),
     Column("source", String(16), nullable=False),
     Column("conclusion", Text, nullable=False),
-    # When pictures and pixels may go, by the retention policy; NULL: they are kept, or are gone already.
-    Column("forget_at", Utc, index=True),
+    # When retention deleted pictures and pixels, and when what was sent; NULL: it is there.
     Column("forgotten_at", Utc),
+    Column("reports_gone_at", Utc),
+    # Looked at every minute, however many are gone after years.
+    *(
+        Index(f"ix_signoffs_{name}_open", "at", sqlite_where=there, postgresql_where=there)
+        for name, there in ((name, text(f"{name} IS NULL")) for name in ("forgotten_at", "reports_gone_at"))
+    ),
 )
 
 unmatched_reports = Table(

@@ -73,7 +73,7 @@ studies = Table(
     metadata,
     id_column(),
     Column("study_uid", String(64), nullable=False, unique=True),
-    Column("patient_id", Text, nullable=False),
+    Column("patient_id", Text, nullable=False, index=True),
     Column("issuer", Text, nullable=False),
     Column("accession_number", Text, nullable=False, index=True),
 )
@@ -105,6 +105,14 @@ study_versions = Table(
     UniqueConstraint("study_id", "number"),
     Index("ix_study_versions_state_priority_rank", "state", "priority_rank", "completed_at"),
     Index("ix_study_versions_received_at", "received_at"),
+    # The worklist: what it sorts, counts and watches by stands here, of open versions alone, however many are signed.
+    Index(
+        "ix_study_versions_open",
+        *("state", "urgency", "priority_rank", "study_id", "number", "received_at", "completed_at", "answered_at"),
+        "id",
+        sqlite_where=text("state <> 'SIGNED'"),
+        postgresql_where=text("state <> 'SIGNED'"),
+    ),
 )
 
 instances = Table(
@@ -348,7 +356,20 @@ audit_events = Table(
     Column("detail", Text, nullable=False),
     Column("role", String(96), nullable=False, server_default=""),
     Column("address", String(64), nullable=False, server_default=""),
-    Column("sealed", Boolean, nullable=False, index=True),
+    Column("sealed", Boolean, nullable=False),
+    # Only a few wait at any time: looking for them stays as cheap after years.
+    Index(
+        "ix_audit_events_waiting",
+        "at",
+        "id",
+        sqlite_where=text("sealed IS 0"),
+        postgresql_where=text("sealed IS false"),
+    ),
+    # The record is looked through by who did what, in the order of time.
+    Index("ix_audit_events_actor", "actor", "action", "at"),
+    Index("ix_audit_events_action", "action", "at"),
+    # What happens inside the house has no role.
+    Index("ix_audit_events_role", "role", "at", sqlite_where=text("role <> ''"), postgresql_where=text("role <> ''")),
 )
 
 audit_seals = Table(

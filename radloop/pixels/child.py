@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from radloop.domain.errors import Rejected, Undecodable
-from radloop.pixels.decoding import decode_frame
+from radloop.pixels.decoding import decode_coloured, decode_frame
 from radloop.pixels.limits import Limits
 from radloop.process import die_with_parent
 
@@ -42,7 +42,8 @@ def main(control: int, memory: int, limits: Limits) -> None:
 
 def _answer(request: dict[str, int | None], memory: int, limits: Limits) -> dict[str, object]:
     try:
-        facts, pixels = decode_frame(_read(memory, request["size"] or 0), request["frame"], limits)
+        decode = decode_coloured if request["colour"] else decode_frame
+        facts, pixels = decode(_read(memory, request["size"] or 0), request["frame"], limits)
         _write(memory, pixels.reshape(-1).view(np.uint8).data)
     except Rejected as error:
         return {"code": error.code, "reason": str(error)}

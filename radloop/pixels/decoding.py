@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from radloop.pixels.limits import Limits, refuse_above
 from radloop.pixels.part10 import PARSER_FAILURES, read_with_pixels
 
 Grey = NDArray[np.float32]
+Paint = Callable[[Dataset, NDArray[np.generic], int], Grey]
 
 # ITU-R BT.601: luminance of R, G and B.
 _LUMINANCE: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -37,6 +39,7 @@ class Facts:
     bits_stored: int
     window_center: float | None
     window_width: float | None
+    samples: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,30 @@ def decode_frame(data: bytes, frame: int | None, limits: Limits) -> tuple[Facts,
         TooLarge: the header asks for more than the limits.
         Undecodable: no pixels, no such frame, or no decoder could read them.
     """
+    return _decode(data, frame, limits, _grey)
+
+
+def decode_coloured(data: bytes, frame: int | None, limits: Limits) -> tuple[Facts, Grey]:
+    """As `decode_frame`, but a colour image comes as it looks.
+
+    Returns:
+        For a colour image `samples` is 3 and the array (3 x rows, columns): its red, green and blue planes one below
+        the other, 0 to the stored maximum.
+
+    Raises:
+        TooLarge, Undecodable: as `decode_frame`.
+    """
+    return _decode(data, frame, limits, _planes)
+
+
+def _decode(data: bytes, frame: int | None, limits: Limits, paint: Paint) -> tuple[Facts, Grey]:
     try:
         ds = read_with_pixels(data, limits)
         shape = _checked_shape(ds, limits)
         index = _checked_frame(shape, frame)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            pixels = _grey(ds, pixel_array(ds, index=index), index)
+            pixels = paint(ds, pixel_array(ds, index=index), index)
             return _facts(ds, shape, index, pixels), pixels
     except Unparsable as error:
         raise Undecodable(str(error)) from None
@@ -153,6 +173,14 @@ def _grey(ds: Dataset, stored: NDArray[np.generic], frame: int) -> Grey:
     return np.nan_to_num(_modality_values(ds, stored, frame), copy=False)
 
 
+def _planes(ds: Dataset, stored: NDArray[np.generic], frame: int) -> Grey:
+    colour = apply_color_lut(stored, ds) if ds.get("PhotometricInterpretation") == "PALETTE COLOR" else stored
+    if colour.ndim != 3:
+        return _grey(ds, stored, frame)
+    planes: Grey = np.moveaxis(colour[..., :3], 2, 0).reshape(-1, colour.shape[1]).astype(np.float32)
+    return planes
+
+
 def _luminance(colour: NDArray[np.generic]) -> Grey:
     """(rows, columns, 3 or 4) to (rows, columns); alpha is left out."""
     grey: Grey = colour[..., :3].astype(np.float32) @ _LUMINANCE
@@ -210,4 +238,5 @@ def _facts(ds: Dataset, shape: _Shape, frame: int, pixels: Grey) -> Facts:
         bits_stored=_number(ds, "BitsStored", shape.bits),
         window_center=_first_number(voi, "WindowCenter"),
         window_width=_first_number(voi, "WindowWidth"),
+        samples=pixels.shape[0] // shape.rows,
     )

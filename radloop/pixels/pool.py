@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radloop.pixels.limits import DEFAULT, Limits, refuse_above
-from radloop.pixels.slot import Answer, Buffer, Slot
+from radloop.pixels.slot import Answer, Buffer, Slot, Wanted
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -20,7 +20,8 @@ class Decoded:
 
     `pixels`: (rows, columns) float32, rows down, modality values (PS3.3 C.11.1); colour is luminance, 0 to the
     stored maximum. `photometric` is MONOCHROME1 (low is bright) or MONOCHROME2. The window is the first one of the
-    header, in modality values, None where there is none.
+    header, in modality values, None where there is none. `samples` is 3 for a colour image that was asked for as such:
+    `pixels` then are (3 x rows, columns), red above green above blue.
     """
 
     pixels: NDArray[np.float32]
@@ -30,6 +31,7 @@ class Decoded:
     bits_stored: int
     window_center: float | None
     window_width: float | None
+    samples: int = 1
 
 
 class DecodePool:
@@ -57,17 +59,28 @@ class DecodePool:
             Undecodable: no decoder could read it, or none within its memory and time.
             Unavailable: no child could be started.
         """
-        refuse_above(len(data), self._limits.file, "bytes in the file")
-        slot = self._free.get()
-        try:
-            answer, pixels = slot.decode(data, frame)
-        finally:
-            self._free.put(slot)
-        return _decoded(answer, pixels)
+        return self._decode(data, Wanted(frame))
+
+    def decode_coloured(self, data: Buffer, frame: int | None = 0) -> Decoded:
+        """As `decode`, but a colour image comes as its three planes.
+
+        Raises:
+            TooLarge, Undecodable, Unavailable: as `decode`.
+        """
+        return self._decode(data, Wanted(frame, colour=True))
 
     def close(self) -> None:
         """End every child. Callers that still decode get Undecodable, later ones Unavailable."""
         self._finalizer()
+
+    def _decode(self, data: Buffer, wanted: Wanted) -> Decoded:
+        refuse_above(len(data), self._limits.file, "bytes in the file")
+        slot = self._free.get()
+        try:
+            answer, pixels = slot.decode(data, wanted)
+        finally:
+            self._free.put(slot)
+        return _decoded(answer, pixels)
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +120,7 @@ def _decoded(answer: Answer, pixels: NDArray[np.float32]) -> Decoded:
         bits_stored=int(answer["bits_stored"] or 0),
         window_center=_number(answer["window_center"]),
         window_width=_number(answer["window_width"]),
+        samples=int(answer["samples"] or 1),
     )
 
 

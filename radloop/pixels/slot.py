@@ -7,7 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,14 @@ _ENVIRONMENT: Final = {
 _BROKEN: Final = (OSError, ValueError, KeyError, TypeError)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which frame (None: the middle one), and whether a colour image comes as its planes or as luminance."""
+
+    frame: int | None
+    colour: bool = False
+
+
 class Child:
     """One running child and the two ways to it: `control` for messages, `memory` for bytes."""
 
@@ -55,11 +63,11 @@ class Child:
             self.end()
             raise
 
-    def ask(self, data: Buffer, frame: int | None, seconds: float) -> Answer:
+    def ask(self, data: Buffer, wanted: "Wanted", seconds: float) -> Answer:
         """Send a file and wait for the answer; one of `_BROKEN` where none comes."""
         self.memory.truncate(0)
         _write_all(self.memory.fileno(), data)
-        self.control.send(json.dumps({"size": len(data), "frame": frame}).encode())
+        self.control.send(json.dumps({"size": len(data), **asdict(wanted)}).encode())
         return self._receive(seconds)
 
     def pixels(self, rows: int, columns: int) -> NDArray[np.float32]:
@@ -101,7 +109,7 @@ class Slot:
         self._limits = limits
         self._child = self._start()
 
-    def decode(self, data: Buffer, frame: int | None) -> tuple[Answer, NDArray[np.float32]]:
+    def decode(self, data: Buffer, wanted: Wanted) -> tuple[Answer, NDArray[np.float32]]:
         """What the child says of the frame, and its pixels.
 
         Raises:
@@ -111,7 +119,7 @@ class Slot:
         """
         child = self._running()
         try:
-            answer = child.ask(data, frame, self._limits.seconds)
+            answer = child.ask(data, wanted, self._limits.seconds)
             if "code" not in answer:
                 return answer, child.pixels(*self._claimed_size(answer))
             refusal = _REFUSALS[str(answer["code"])]

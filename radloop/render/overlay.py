@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from typing import Final
 
 import numpy as np
@@ -74,6 +75,35 @@ def overlay(picture_png: bytes, heatmap_png: bytes, legend: Legend) -> NDArray[n
     picture = fitted(read_grey(picture_png), LONG_SIDE)
     heatmap = read_grey(heatmap_png).resize(picture.size, Image.Resampling.BICUBIC)
     return np.array(_with_band(_with_heat(picture, heatmap), legend))
+
+
+def heat_layer(heatmap_png: bytes) -> bytes:
+    """The heat alone as a PNG with transparency, to be laid over the whole picture: coloured as in `overlay`.
+
+    Raises:
+        InvalidObject: not a PNG.
+    """
+    heatmap = read_grey(heatmap_png)
+    layer = _coloured(heatmap)
+    layer.putalpha(heatmap.point(_densities()))
+    return _png(layer)
+
+
+def heated(picture_png: bytes, heatmap_png: bytes, long_side: int) -> bytes:
+    """The key image with the heat over it, without a legend, as a PNG with a long side of `long_side`.
+
+    Raises:
+        InvalidObject: not PNGs.
+    """
+    picture = fitted(read_grey(picture_png), long_side)
+    heatmap = read_grey(heatmap_png).resize(picture.size, Image.Resampling.BICUBIC)
+    return _png(_with_heat(picture, heatmap))
+
+
+def _png(image: Image.Image) -> bytes:
+    with BytesIO() as buffer:
+        image.save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()
 
 
 def _with_heat(picture: Image.Image, heatmap: Image.Image) -> Image.Image:

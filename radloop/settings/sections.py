@@ -231,7 +231,7 @@ class DeliverySettings(Section):
 class Schedule(Section):
     """A flow that runs by the clock. Its name is the table's: `[schedules.NAME]`."""
 
-    flow: Literal["ingest", "watch", "retrain", "audit"] = Field(description="which flow")
+    flow: Literal["ingest", "watch", "retrain", "audit", "retain"] = Field(description="which flow")
     cron: str = Field(description='when, e.g. "*/15 * * * *"')
     paused: bool = Field(False, description="keep it, but do not run it")
     peer: str | None = Field(None, description="ingest: the peer that is queried")

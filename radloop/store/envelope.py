@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
-from radloop.domain.errors import IntegrityError
+from radloop.domain.errors import IntegrityError, NotFound
 from radloop.store.keyring import Kek
 
 Buffer = bytes | bytearray | memoryview
@@ -40,6 +40,8 @@ _FIXED: Final = struct.Struct(">8sHIIQ")
 _HEADER: Final = struct.Struct(">8sHIIQ12s48s")
 _PLACE: Final = struct.Struct(">QQ")
 HEADER_SIZE: Final = _HEADER.size
+SHREDDED: Final = b"SHREDDED".ljust(HEADER_SIZE, b"\0")
+"""What stands in a header's place once the wrapped key was destroyed: the chunks after it can never be opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,12 @@ def parse_header(raw: Buffer) -> Header:
 
     Raises:
         IntegrityError: not a header of this format.
+        NotFound: the object was shredded.
     """
     if len(raw) < HEADER_SIZE:
         raise IntegrityError("a stored object is shorter than its header")
+    if raw[:HEADER_SIZE] == SHREDDED:
+        raise NotFound("the object under that key was shredded")
     magic, version, kek_version, chunk_size, plain_size, nonce, wrapped = _HEADER.unpack_from(raw)
     if magic != MAGIC or version != FORMAT_VERSION:
         raise IntegrityError("a stored object does not begin with the store's header")

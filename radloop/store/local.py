@@ -5,7 +5,8 @@
 
 A write is: temporary file, fsync, rename, fsync of the folder. The folders exist before the first write, so no write
 makes one. A writer holds a lock (flock) on its temporary file, which the kernel drops when the writer dies: that,
-and no clock, says which temporaries are orphans.
+and no clock, says which temporaries are orphans. A delete destroys the wrapped key first: header overwritten, fsync,
+then the file goes (docs/adr/0011-retention-and-shredding.md).
 """
 
 import fcntl
@@ -17,6 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -24,10 +27,12 @@ from radloop.domain.errors import IntegrityError, NotFound, Permanent, StorageFu
 from radloop.domain.records import Blob
 from radloop.store import envelope
 from radloop.store.envelope import HEADER_SIZE, Buffer, Header, Sealer
+from radloop.store.files import copy_rest, held, opened, shred, sync_folder, sync_or_undo, write_all
 from radloop.store.keyring import Keyring
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _KEY_BYTES: Final = 16
+_PIECE: Final = 1 << 20
 _NEW_FILE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
 _FANOUT: Final = tuple(f"{number:02x}" for number in range(256))
 
@@ -39,6 +44,23 @@ class Progress:
     seen: int = 0
     rewrapped: int = 0
     broken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """One state of an object at rest: `size` in bytes, `made_ns` is when its file was written."""
+
+    size: int
+    made_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An object as it lies at rest: which state, under which key version, and its bytes in pieces, to be read once."""
+
+    stamp: Stamp
+    kek_version: int
+    pieces: Iterator[bytes]
 
 
 class LocalStore:
@@ -79,26 +101,63 @@ class LocalStore:
             IntegrityError: the bytes were changed, reordered or cut.
             StorageFull: an I/O error.
         """
-        with _as_storage_full(), _opened(self._path(key)) as fd:
-            header = _read_header(fd)
-            # A length that lies is found before anything is allocated by it.
-            if os.fstat(fd).st_size != header.sealed_size:
-                raise IntegrityError("a stored object does not have the size that its header says")
-            chunks = (os.read(fd, size) for size in envelope.sealed_sizes(header))
-            return _joined(list(envelope.open_chunks(header, key, self._keyring.kek(header.kek_version), chunks)))
+        return _joined(list(self._chunks(key)))
 
-    def delete(self, key: str) -> None:
-        """Remove the bytes, durably; a missing key is fine.
+    def check(self, key: str) -> int:
+        """Open an object to its last chunk and keep nothing of it; its plain size in bytes.
 
         Raises:
-            StorageFull: an I/O error.
+            NotFound, IntegrityError, StorageFull: as `get`.
+        """
+        return sum(len(chunk) for chunk in self._chunks(key))
+
+    def delete(self, key: str) -> None:
+        """Destroy the wrapped key, then the bytes, durably; a missing key is fine.
+
+        Raises:
+            StorageFull: an I/O error; once the wrapped key is gone, nobody gets the object any more.
         """
         with suppress(NotFound), _as_storage_full():
             path = self._path(key)
             # The lock waits for a rewrap of this very object, which would bring it back.
-            with _held(path):
+            with held(path, os.O_RDWR) as fd:
+                shred(fd)
                 path.unlink()
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
+
+    def stamp(self, key: str) -> Stamp:
+        """Which state of an object is at rest: a rewrap makes another one.
+
+        Raises:
+            NotFound: no such key.
+        """
+        try:
+            return _stamp(self._path(key).stat())
+        except FileNotFoundError:
+            raise NotFound("no object under that key") from None
+
+    @contextmanager
+    def sealed(self, key: str) -> Iterator[Sealed]:
+        """An object as it lies at rest, to be copied; nobody deletes it meanwhile.
+
+        Raises:
+            NotFound: no such key, or it was shredded.
+            StorageFull: an I/O error.
+        """
+        with _as_storage_full(), held(self._path(key), lock=fcntl.LOCK_SH) as fd:
+            header = _read_header(fd)
+            pieces = iter(partial(os.read, fd, _PIECE), b"")
+            yield Sealed(_stamp(os.fstat(fd)), header.kek_version, chain([header.pack()], pieces))
+
+    def adopt(self, key: str, pieces: Iterator[Buffer]) -> None:
+        """Take in an object that was sealed before, under its own key; durable when this returns.
+
+        Raises:
+            NotFound: `key` is no key of a store.
+            StorageFull: no space or an I/O error; nothing visible is left behind.
+        """
+        with _as_storage_full():
+            self._write(key, pieces)
 
     def keys(self) -> Iterator[str]:
         """Every key at rest, in no order."""
@@ -140,12 +199,21 @@ class LocalStore:
             raise Permanent(f"key version {version} is still in use: rewrap first")
         self._keyring.retire(version)
 
+    def _chunks(self, key: str) -> Iterator[bytes]:
+        with _as_storage_full(), opened(self._path(key)) as fd:
+            header = _read_header(fd)
+            # A length that lies is found before anything is allocated by it.
+            if os.fstat(fd).st_size != header.sealed_size:
+                raise IntegrityError("a stored object does not have the size that its header says")
+            chunks = (os.read(fd, size) for size in envelope.sealed_sizes(header))
+            yield from envelope.open_chunks(header, key, self._keyring.kek(header.kek_version), chunks)
+
     def _headers(self) -> Iterator[Header]:
         for path in self._tmp.iterdir():
-            with suppress(NotFound, IntegrityError), _opened(path) as fd:
+            with suppress(NotFound, IntegrityError), opened(path) as fd:
                 yield _read_header(fd)
         for key in self.keys():
-            with suppress(NotFound), _opened(self._path(key)) as fd:
+            with suppress(NotFound), opened(self._path(key)) as fd:
                 yield _read_header(fd)
 
     def _keys_in(self, name: str) -> Iterator[str]:
@@ -161,10 +229,10 @@ class LocalStore:
         path = self._path(key)
         with self._temporary() as (fd, temporary):
             for piece in pieces:
-                _write_all(fd, piece)
+                write_all(fd, piece)
             os.fsync(fd)
             temporary.rename(path)
-        _sync_or_undo(path)
+        sync_or_undo(path)
 
     def _after_rewrap(self, key: str, done: Progress) -> Progress:
         try:
@@ -176,17 +244,17 @@ class LocalStore:
         """1 where the object was rewritten; 0 where it is current or gone."""
         path = self._path(key)
         current = self._keyring.current
-        with suppress(NotFound), _as_storage_full(), _held(path) as source:
+        with suppress(NotFound), _as_storage_full(), held(path) as source:
             header = _read_header(source)
             if header.kek_version == current.version:
                 return 0
             fresh = envelope.rewrap(header, key, self._keyring.kek(header.kek_version), current)
             with self._temporary() as (fd, temporary):
-                _write_all(fd, fresh.pack())
-                _copy_rest(source, fd)
+                write_all(fd, fresh.pack())
+                copy_rest(source, fd)
                 os.fsync(fd)
                 temporary.rename(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
             return 1
         return 0
 
@@ -220,79 +288,24 @@ def _make_folders(tmp: Path, objects: Path) -> None:
         for name in _FANOUT:
             (objects / name).mkdir(mode=0o700, exist_ok=True)
     for folder in (objects, objects.parent, objects.parent.parent):
-        _sync_folder(folder)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        raise NotFound("no object under that key") from None
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def _held(path: Path) -> Iterator[int]:
-    """The object at `path`, opened and locked, and still the one at `path`."""
-    while True:
-        with _opened(path) as fd:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            if _is_at(fd, path):
-                yield fd
-                return
-
-
-def _is_at(fd: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
+        sync_folder(folder)
 
 
 def _read_header(fd: int) -> Header:
     return envelope.parse_header(os.read(fd, HEADER_SIZE))
 
 
+def _stamp(found: os.stat_result) -> Stamp:
+    return Stamp(found.st_size, found.st_mtime_ns)
+
+
 def _joined(plain: list[bytes]) -> bytes:
     return plain[0] if len(plain) == 1 else b"".join(plain)
 
 
-def _write_all(fd: int, piece: Buffer) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def _copy_rest(source: int, target: int) -> None:
-    """What follows the header, inside the kernel: the sealed chunks do not change."""
-    at = HEADER_SIZE
-    while copied := os.sendfile(target, source, at, 1 << 30):
-        at += copied
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _sync_or_undo(path: Path) -> None:
-    try:
-        _sync_folder(path.parent)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-
-
 def _sweep(path: Path, newest: float) -> int:
     try:
-        with _opened(path) as fd:
+        with opened(path) as fd:
             if os.fstat(fd).st_mtime > newest:
                 return 0
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

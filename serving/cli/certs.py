@@ -85,7 +85,7 @@ def show(*, as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 def settings_lines(found: "Sequence[Described]") -> Iterator[str]:
     """What radloop.toml needs so that these certificates are used."""
-    from radloop.certificates import AE_URN, AUTHORITY, SERVER
+    from radloop.certificates import AUTHORITY, SERVER
 
     by_name = {one.name: one for one in found}
     if not {AUTHORITY, SERVER} <= by_name.keys():
@@ -97,9 +97,8 @@ def settings_lines(found: "Sequence[Described]") -> Iterator[str]:
     for name, peer in by_name.items():
         yield from ("", f"# Where we send to {name}: TLS, and what it shows must be for its host.")
         yield from (f"[peers.{name}.tls]", *_files(ours), f'ca = "{authority.certificate}"')
-        if not any(one.startswith(AE_URN) for one in peer.names):
-            yield f"# And into [peers.{name}], so that no other certificate of the authority will do for it:"
-            yield f'# certificate_names = ["{peer.names[-1]}"]'
+        yield f"# And into [peers.{name}], so that no other certificate of the authority will do for it:"
+        yield f'# certificate_names = ["{peer.names[-1]}"]'
 
 
 def _files(one: "Described") -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What governance and IT look after: actors, audit, keys, quarantine."""
+"""What governance and IT look after: audit, keys, quarantine."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,50 +12,9 @@ from serving.cli.output import print_json, print_table, say
 if TYPE_CHECKING:
     from radloop.domain.records import Quarantined
 
-actor = typer.Typer(help="Who may change things: people and machines.", no_args_is_help=True)
 audit = typer.Typer(help="The record of who did what.", no_args_is_help=True)
 keys = typer.Typer(help="The keys that protect bytes at rest, and the one that signs.", no_args_is_help=True)
 quarantine = typer.Typer(help="Bad input that was set aside.", no_args_is_help=True)
-
-
-@actor.command("add")
-def add_actor(
-    name: Annotated[str, typer.Argument(help="A name nobody has yet.")],
-    *,
-    machine: Annotated[bool, typer.Option("--machine", help="A machine, not a person.")] = False,
-    renew: Annotated[
-        bool, typer.Option("--renew", help="A new token for an actor that is there; the old one ends.")
-    ] = False,
-    as_json: JsonOption = False,
-    token: TokenOption = None,
-    home: HomeOption = None,
-) -> None:
-    """Add an actor and show its token, once: only its hash is kept."""
-    from radloop.ledger import actors, tokens
-
-    with open_desk(home, token).changing() as change:
-        if (actors.by_name(change.conn, name) is not None) != renew:
-            raise Rejected("there is no such actor" if renew else "there is an actor of this name already (--renew)")
-        made = actors.ensure(change.conn, name, ActorKind.MACHINE if machine else ActorKind.PERSON)
-        secret = tokens.issue(change.conn, made)
-        change.record("actor.token" if renew else "actor.add", "actor", made.id)
-    if as_json:
-        print_json({"id": made.id, "name": made.name, "kind": made.kind, "token": secret})
-    else:
-        say(f"{made.kind} {made.name}\ntoken, shown once: {secret}")
-
-
-@actor.command("list")
-def list_actors(*, as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """List the actors."""
-    from radloop.ledger import actors
-
-    with open_desk(home).reading() as conn:
-        rows = [{"id": a.id, "name": a.name, "kind": a.kind} for a in actors.known(conn)]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table("Actors", ("id", "name", "kind"), (tuple(row.values()) for row in rows))
 
 
 @audit.command("verify")

@@ -11,12 +11,15 @@ from typer.core import TyperGroup
 
 from radloop.domain.errors import RadloopError
 from serving.cli import (
+    access,
     alarms,
+    backup,
     baselines,
     certs,
     checks,
     cohorts,
     consent,
+    deidentify,
     demo,
     governance,
     ingest,
@@ -25,11 +28,13 @@ from serving.cli import (
     promotion,
     queue,
     reports,
+    retention,
     setup,
     simulate,
     site,
     standing,
     studies,
+    tokens,
     training,
     transfer,
     verdicts,
@@ -86,6 +91,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "status": processes.status,
     "send": transfer.send,
     "import": ingest.import_folder,
+    "deidentify": deidentify.deidentify,
     "ingest": ingest.ingest,
     "studies": studies.studies,
     "show": studies.show,
@@ -111,10 +117,16 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "watch": alarms.watch,
     "conformance": site.conformance,
     "roi": reports.roi,
+    "access": access.permissions,
+    "retain": retention.retain,
+    "backup": backup.backup,
+    "restore": backup.restore,
 }
 
 for command_name, command in COMMANDS.items():
     app.command(command_name)(command)
+
+governance.keys.command("retire")(retention.retire_keys)
 
 for name, group in (
     ("queue", queue.app),
@@ -124,12 +136,14 @@ for name, group in (
     ("consent", consent.app),
     ("schedule", site.schedule),
     ("quarantine", governance.quarantine),
-    ("actor", governance.actor),
+    ("actor", access.actor),
+    ("token", tokens.app),
     ("audit", governance.audit),
     ("keys", governance.keys),
     ("certs", certs.app),
     ("models", standing.models),
     ("report", reports.app),
+    ("hold", retention.app),
 ):
     app.add_typer(group, name=name)
 

@@ -1,4 +1,4 @@
-"""`--since`: a time span back from now, or a time."""
+"""`--since` and `--expires`: a time span back from now or on from it, or a time."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,10 +14,34 @@ def since(text: str, now: datetime) -> datetime:
     Raises:
         SettingsError: neither.
     """
-    if span := re.fullmatch(r"([0-9]{1,6})([dhm])", text.strip()):
-        return now - timedelta(**{UNITS[span[2]]: int(span[1])})
+    if span := _span(text):
+        return now - span
     try:
-        at = datetime.fromisoformat(text.strip())
+        return _time(text)
     except ValueError:
         raise SettingsError(f"--since {text}: expected 1d, 12h or a time like 2026-05-01T08:00") from None
+
+
+def until(text: str, now: datetime) -> datetime:
+    """`90d`, `12h`, `30m` after `now`, or an ISO 8601 time after it (UTC where it names no offset).
+
+    Raises:
+        SettingsError: neither.
+    """
+    try:
+        at = now + span if (span := _span(text)) else _time(text)
+    except (ValueError, OverflowError):
+        at = now
+    if at <= now:
+        raise SettingsError(f"--expires {text}: expected 90d, 12h, or a time to come like 2030-05-01T08:00")
+    return at
+
+
+def _span(text: str) -> timedelta | None:
+    span = re.fullmatch(r"([0-9]{1,6})([dhm])", text.strip())
+    return timedelta(**{UNITS[span[2]]: int(span[1])}) if span else None
+
+
+def _time(text: str) -> datetime:
+    at = datetime.fromisoformat(text.strip())
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,16 +1,22 @@
-"""docs/cli.md and docs/settings.md, made from the commands and the settings themselves.
+"""docs/cli.md, docs/settings.md and docs/access.md, made from the commands, the settings and the table of roles.
 
-python -m serving.cli.reference        writes both
+python -m serving.cli.reference        writes them
 """
 
+import ast
+import inspect
 from collections.abc import Iterator
+from enum import Enum
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import BaseModel
 from typer.main import get_command
 
+from radloop.domain.access import Permission, Role
 from radloop.settings import Settings
+from serving.cli.access import permission_table
 from serving.cli.exits import EXPLAINED
 from serving.cli.main import app
 from serving.cli.output import say
@@ -22,7 +28,11 @@ MADE: Final = "<!-- Made by `python -m serving.cli.reference`: change the code, 
 
 def documents() -> dict[str, str]:
     """The text of each document, by its file name."""
-    return {"cli.md": "\n".join(_commands()) + "\n", "settings.md": "\n".join(_settings()) + "\n"}
+    return {
+        "cli.md": "\n".join(_commands()) + "\n",
+        "settings.md": "\n".join(_settings()) + "\n",
+        "access.md": "\n".join(_access()) + "\n",
+    }
 
 
 def _commands() -> Iterator[str]:
@@ -86,8 +96,29 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
         yield f"| `{key}` | {kind_of(field.annotation)} | {default} | {description} |"
 
 
+def _access() -> Iterator[str]:
+    yield from ("# Who may do what", "", MADE, "")
+    yield "What no role grants is refused. A person has the roles of their groups (`[login.groups]` of radloop.toml), or"
+    yield "those of `radloop actor roles` where the site has no directory. A machine has none: its token has scopes, which"
+    yield "are permissions. [Sign-on](sign-on.md) says how people come in."
+    yield from ("", "| | " + " | ".join(f"`{role}`" for role in Role) + " |", "|---|" + ":-:|" * len(Role))
+    for name, row in permission_table().items():
+        yield f"| `{name}` | " + " | ".join("x" if may else "" for may in row.values()) + " |"
+    for title, kind in (("Roles", Role), ("Permissions", Permission)):
+        yield from ("", f"## {title}", "", "| | |", "|---|---|")
+        yield from (f"| `{name}` | {text} |" for name, text in _members(kind))
+
+
+def _members(kind: type[Enum]) -> Iterator[tuple[str, str]]:
+    """The members of an enum with what stands below each."""
+    body = cast("ast.ClassDef", ast.parse(inspect.getsource(kind)).body[0]).body
+    for member, said in pairwise(body):
+        if isinstance(member, ast.Assign) and isinstance(said, ast.Expr) and isinstance(said.value, ast.Constant):
+            yield cast("ast.Name", member.targets[0]).id, _first(str(said.value.value))
+
+
 def main() -> None:
-    """Write both documents."""
+    """Write the documents."""
     for name, text in documents().items():
         (DOCS / name).write_text(text, encoding="utf-8")
         say(f"docs/{name}")

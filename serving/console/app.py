@@ -15,14 +15,21 @@ from radloop.domain.access import Permission
 from radloop.domain.errors import RadloopError
 from serving.console.api.alarms import alarms
 from serving.console.api.lineage import lineage
+from serving.console.api.models import models
 from serving.console.api.readings import api
+from serving.console.api.reports import reports
 from serving.console.api.session import session
+from serving.console.api.uploads import uploads
 from serving.console.guard import DEADLINE_SECONDS, Guard
 from serving.console.health import health
 from serving.console.identity import who_of
+from serving.console.pages.drift import drift_pages
 from serving.console.pages.home import home
 from serving.console.pages.lineage import lineage_pages
 from serving.console.pages.login import login
+from serving.console.pages.models import model_pages
+from serving.console.pages.upload import upload_pages
+from serving.console.reading_room import ReadingRoom
 from serving.console.refusals import answer_http, answer_malformed, answer_ours
 from serving.console.signing_on import Doors
 from serving.console.static_files import static
@@ -31,12 +38,18 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     api,
     alarms,
     session,
+    models,
+    reports,
+    uploads,
     lineage,
     health,
     static,
     login,
     home,
     lineage_pages,
+    model_pages,
+    drift_pages,
+    upload_pages,
 )
 
 OPEN: Final = frozenset(
@@ -65,6 +78,7 @@ def application(house: House) -> FastAPI:
     )
     app.state.house = house
     app.state.doors = Doors(house.settings)
+    app.state.reading_room = ReadingRoom(house)
     for router in ROUTERS:
         app.include_router(router)
     for kind, answer in (

@@ -28,6 +28,11 @@ class Pulse:
         self._task: asyncio.Task[None] | None = None
         self.stamp = ""
 
+    @property
+    def listened(self) -> bool:
+        """Whether anybody listens."""
+        return self._listeners > 0
+
     async def changes(self) -> AsyncIterator[str]:
         """The stamp now, and each later one; every 20 s an empty text, so that a lost browser is noticed."""
         self._listeners += 1

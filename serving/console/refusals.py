@@ -128,7 +128,10 @@ def _to_login(request: Request) -> Response:
     if "hx-request" in request.headers:
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": "/login"})
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    target = f"/login?{urlencode({'next': wanted})}" if request.method == "GET" else "/login"
+    # Who comes by a link of the PACS is known to the single sign-on already: no page asks them to press a button.
+    straight = request.url.path == "/open" and request.app.state.house.settings.login.oidc is not None
+    door = "/login/oidc" if straight else "/login"
+    target = f"{door}?{urlencode({'next': wanted})}" if request.method == "GET" else "/login"
     return RedirectResponse(target, status_code=HTTPStatus.SEE_OTHER)
 
 
@@ -150,6 +153,7 @@ KNOWN: Final = frozenset(
     (
         *("body", "header", "idempotency-key", "authorization", "finding", "kind", "id", "reader", "at", "awareness"),
         *("text", "code", "severity", "laterality", "value", "scheme", "meaning", "conclusion"),
+        *("useful", "judgements", "judgement", "result_id", "query", "blinded", "signed", "after"),
     )
 )
 

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pydicom._uid_dict import UID_dictionary
 
 from radloop import __version__
+from radloop.certificates import AE_URN
 from radloop.domain.enums import PeerRole
 from radloop.domain.ids import derive_uid
 from radloop.settings import GatewaySettings, Peer, Settings
+from radloop.tls import SUITES
 from serving.gateway.association import ADVERTISED_PDU, ASSOCIATE_LIMIT
 from serving.gateway.contexts import TRANSFER_SYNTAXES, storage_classes
 from serving.gateway.dimse import EVENT_LIMIT
@@ -135,11 +137,28 @@ def _security(gateway: GatewaySettings) -> Iterator[str]:
     if gateway.tls is None:
         yield "Plain TCP: `gateway.tls` is not set."
     else:
-        mutual = (
-            "and the peer's certificate is required" if gateway.tls.ca else "the peer's certificate is not asked for"
-        )
-        yield f"TLS 1.2 or later (PS3.15 B.9, BCP 195), {mutual}."
+        yield from _tls(asks=gateway.tls.ca is not None)
     yield "At rest every instance is encrypted with AES-256-GCM."
+
+
+def _tls(*, asks: bool) -> Iterator[str]:
+    yield "TLS by the BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12), as server and as"
+    yield "client; TLS alone is spoken on this port, and none is begun on a plain connection."
+    yield ""
+    rows = [
+        ("Versions", "TLS 1.3, TLS 1.2"),
+        ("Cipher suites of TLS 1.2", ", ".join(SUITES)),
+        ("Cipher suites of TLS 1.3", "TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256, TLS_AES_128_GCM_SHA256"),
+        ("Renegotiation, compression, session tickets", "none"),
+        ("Keys in certificates", "RSA from 2048 bits, elliptic curves from 224 bits"),
+        ("Key management", "PEM files, named in the settings"),
+        ("Peer's certificate", "required, from the authority of `gateway.tls.ca`" if asks else "not asked for"),
+    ]
+    yield from _table(("Property", "Value"), rows)
+    yield ""
+    if asks:
+        yield f"A certificate that names AEs (URI `{AE_URN}TITLE` in subjectAltName) is taken from those AEs"
+        yield "alone. Where a peer has `certificate_names`, its certificate must carry one of them."
 
 
 def _uids(title: str, words: str, uids: Sequence[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pydicom
 import pytest
 from pydicom.uid import generate_uid
@@ -182,6 +183,14 @@ def test_the_audit_is_sound_and_keys_can_be_rotated_under_way(world: World, tmp_
     world.send(saved(tmp_path, ds))
     world.house.answered([ds.StudyInstanceUID], 60)
     world.house.cli("audit", "verify")
+
+
+def test_the_servers_behind_the_house_listen_on_loopback_only(world: World) -> None:
+    pids = world.house.pids()
+    for name in ("prefect", "mlflow", "inference"):
+        family = [psutil.Process(pids[name]), *psutil.Process(pids[name]).children(recursive=True)]
+        listening = {c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+        assert listening == {"127.0.0.1"}, name
 
 
 def test_mlflow_shows_the_champion_that_the_ledger_names(world: World) -> None:

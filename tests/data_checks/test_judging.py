@@ -8,7 +8,7 @@ from data_checks.columns import Columns
 from data_checks.ground import Ground, prepare
 from data_checks.judging import Finding, judge, survey
 from data_checks.rules import Rules
-from tests.data_checks.made_rows import Wanted, made, moment, none_of
+from tests.data_checks.made_rows import MIXING, Wanted, made, moment, none_of
 
 CHANGES = {
     "software": Wanted(count=300, seed=5, since=100, software="2.0"),
@@ -23,6 +23,17 @@ CHANGES = {
 @pytest.fixture(scope="module")
 def ground() -> Ground:
     return prepare(made(Wanted(count=1500, seed=1)), Rules())
+
+
+def odd(rows: Columns, place: np.intp, by: float) -> Columns:
+    """One row further out by so many standard deviations, in what was measured and in where the model puts it."""
+    numeric = {name: column.copy() for name, column in rows.numeric.items()}
+    for name in ("noise", "p50"):
+        numeric[name][place] += by * rows.numeric[name].std()
+    assert rows.embedding is not None
+    embedding = rows.embedding.copy()
+    embedding[place] += by * MIXING[0]
+    return replace(rows, numeric=numeric, embedding=embedding)
 
 
 def only(found: tuple[Finding, ...]) -> Finding:
@@ -104,6 +115,23 @@ def test_a_scanner_that_appears_and_vanishes_is_no_alarm(ground: Ground) -> None
     odd = replace(rows, devices=devices, categorical={**rows.categorical, "software": software})
     for size in range(40, 201, 10):
         assert judge(ground, odd.take(np.arange(size))) == ()
+
+
+@pytest.mark.parametrize("back", range(1, 9))
+def test_a_study_far_beyond_any_is_found_wherever_it_lies_among_the_latest(ground: Ground, back: int) -> None:
+    """One lateral view sent as PA: not only while it happens to be the newest but one."""
+    rows = made(Wanted(count=300, seed=8))
+    place = np.flatnonzero(rows.devices == "Maker One R2")[-back]
+    found = only(judge(ground, odd(rows, place, 12.0)))
+    assert found.device == "Maker One R2"
+    assert rows.ids[place] in found.affected
+
+
+@pytest.mark.parametrize("back", range(1, 9))
+def test_one_study_that_is_only_odd_is_no_alarm(ground: Ground, back: int) -> None:
+    rows = made(Wanted(count=300, seed=8))
+    place = np.flatnonzero(rows.devices == "Maker One R2")[-back]
+    assert judge(ground, odd(rows, place, 2.5)) == ()
 
 
 def test_a_scanner_that_sends_no_more_is_no_alarm(ground: Ground) -> None:

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import chi2_contingency, fisher_exact, ks_2samp
 
-from data_checks.statistics import envelope, ks, mixture, mmd, profile, psi
+from data_checks.statistics import envelope, far, ks, mixture, mmd, profile, psi
 from data_checks.statistics.chi_square import chi_square, from_counts
 from data_checks.statistics.cusum import begin, cusum, known_rate
 from data_checks.statistics.exact import rise
-from data_checks.statistics.fdr import adjusted, discoveries
+from data_checks.statistics.fdr import adjusted, discoveries, halves
 from data_checks.statistics.missing import missing
 from data_checks.statistics.novel import novel
+from data_checks.statistics.tail import tail
 
 RNG = np.random.default_rng
 
@@ -139,6 +140,59 @@ def test_a_profile_finds_what_every_column_moves_by_a_little() -> None:
     joined = np.concatenate([RNG(301).normal(size=(70, 20)), moved])
     assert abs(profile.begin(known.whitened(joined)) - 70) <= 5
     assert profile.profile(RNG(1).normal(size=(20, 4)), (3,)) is None
+
+
+def test_a_profile_is_honest_where_rows_lie_out_in_the_same_direction() -> None:
+    """Skewed columns that move together: two rows far out on the same side are no change."""
+
+    def skewed(seed: int, count: int) -> np.ndarray:
+        common = RNG(seed).exponential(size=(count, 1))
+        return np.asarray(common + 0.5 * RNG(seed + 1).exponential(size=(count, 12)))
+
+    known = profile.profile(skewed(1, 600), (2, 3, 5))
+    assert known is not None
+    white = [known.whitened(skewed(10 + 2 * seed, 3)) for seed in range(2000)]
+    p = np.array([profile.tails(known, profile.squares(known, rows, [2]), [2])[0] for rows in white])
+    assert p.min() > 1e-6
+    assert np.mean(p < 0.01) < 0.02
+    assert np.mean(p < 0.001) < 0.003
+
+
+def test_a_tail_goes_on_where_the_sample_ends() -> None:
+    sample = tail(RNG(1).exponential(size=1000))
+    for share in (0.5, 0.05, 1e-3, 1e-4):
+        # Rather too often than too rarely: 30 values say how fast it falls off.
+        assert 0.7 * share < float(sample.chances(np.array(-math.log(share)))) < 7 * share
+        assert float(sample.chances(np.array(sample.limit(share)))) == pytest.approx(share, rel=0.05)
+    assert 0 < float(sample.chances(np.array(100.0))) < 1e-15
+
+
+@pytest.mark.parametrize("size", [240, 5000])
+def test_a_heavy_tail_makes_less_than_one_row_in_5000_sure_to_be_odd(size: int) -> None:
+    """Cubic tails, the heaviest that mean and variance stand for: 100,000 rows, each held against 20 references."""
+    odd = [
+        np.mean(tail(RNG(seed).pareto(3, size)).chances(RNG(900 + seed).pareto(3, 5_000)) < 1e-8) for seed in range(20)
+    ]
+    assert np.mean(odd) < 1 / 5000
+
+
+def test_one_row_alone_counts_only_for_what_it_is_and_two_count_for_more() -> None:
+    usual = RNG(1).random(30)
+    assert far.rarity(np.empty(0)) == 1.0
+    assert far.rarity(np.append(usual, 1e-9)) == pytest.approx(31e-9 * len(far.COUNTS), rel=1e-3)
+    assert far.rarity(np.append(usual, [1e-5, 1e-5])) < 1e-5 < far.rarity(np.append(usual, 1e-5))
+    quiet = [far.rarity(RNG(seed).random(30)) for seed in range(400)]
+    assert np.mean(np.array(quiet) < 0.05) < 0.07
+
+
+def test_a_share_of_the_rate_is_what_some_tests_get_and_the_rate_is_held() -> None:
+    few = np.arange(40) < 2
+    weights = halves(few, 0.5)
+    assert weights.mean() == pytest.approx(1)
+    assert weights[few].sum() == pytest.approx(weights[~few].sum())
+    assert halves(np.ones(3, np.bool_), 0.5).tolist() == [1, 1, 1]
+    found = [adjusted(RNG(seed).random(40), weights).min() <= 0.2 for seed in range(400)]
+    assert 0.12 < np.mean(found) < 0.26
 
 
 def test_benjamini_and_hochbergs_own_example() -> None:

@@ -1,4 +1,4 @@
-"""Sign-off: the version is closed once, the final report goes to the EHR, and the clock on pictures starts."""
+"""Sign-off: the version is closed once, the final report goes to the EHR, and the clock of retention starts."""
 
 import asyncio
 import base64
@@ -12,21 +12,18 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
-from sqlalchemy import select, update
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from flows import final_report, signing_off
 from flows.deliver import deliver_due
-from flows.forgetting import forget_due
 from flows.house import House
 from flows.signing_off import sign_off, sign_off_once
 from flows.verdicts import enter
 from radloop.domain.enums import DeliveryState, Laterality, ObjectKind, ResultStatus, Standing, StudyState, VerdictKind
 from radloop.domain.errors import DuplicateConflict, InvalidObject, NotFound, Rejected
-from radloop.domain.ids import utc_now
 from radloop.domain.records import Result
-from radloop.ledger import deliveries, instances, objects, quarantine, results, signoffs, studies
-from radloop.ledger.learning import signoffs as signoff_table
+from radloop.ledger import deliveries, objects, quarantine, results, studies
 from radloop.ledger.tables import audit_events, study_versions
 from serving.standins import EhrStandIn
 from tests.flows import cards, place
@@ -43,8 +40,6 @@ mllp = "127.0.0.1:1"
 roles = ["reports"]
 [readers."dr.who"]
 ids = ["R-007"]
-[retention]
-pictures_days = 30
 """
 FINDINGS = (
     rows.finding(picture_key=None),
@@ -266,7 +261,6 @@ def test_where_no_peer_gets_reports_over_fhir_the_study_is_signed_all_the_same(h
     assert state_of(house, result) is StudyState.SIGNED
     with house.ledger.read() as conn:
         assert objects.of_result(conn, result.id) == ()
-        assert conn.scalar(select(signoff_table.c.forget_at)) is None
 
 
 def test_a_final_report_that_breaks_its_standard_is_set_aside_and_the_study_is_signed(
@@ -283,64 +277,6 @@ def test_a_final_report_that_breaks_its_standard_is_set_aside_and_the_study_is_s
         assert quarantine.counts(conn) == {"invalid-object": 1}
         assert deliveries.of_versions(conn, [result.version_id]) == ()
     assert state_of(hospital, result) is StudyState.SIGNED
-
-
-def due_in(house: House, result: Result, **since: float) -> None:
-    """Move the clock on a version's pictures."""
-    with house.ledger.write() as conn:
-        row = signoff_table.c.version_id == result.version_id
-        conn.execute(update(signoff_table).where(row).values(forget_at=utc_now() + timedelta(**since)))
-
-
-def pictured(house: House, seed: int = 1) -> Result:
-    """An answered study whose finding has a picture and a heatmap in the store."""
-    keys = {name: house.store.put(name.encode()).key for name in ("picture_key", "heatmap_key")}
-    return answered(house, seed, findings=(rows.finding(**keys),))
-
-
-def keys_of(house: House, result: Result) -> list[str]:
-    with house.ledger.read() as conn:
-        images = [one.blob.key for one in instances.of_version(conn, result.version_id)]
-    (finding,) = result.findings
-    return [*images, str(finding.picture_key), str(finding.heatmap_key)]
-
-
-def test_sign_off_starts_the_clock_and_pictures_go_when_it_has_run_out(hospital: House) -> None:
-    result, kept = pictured(hospital), pictured(hospital, 2)
-    for one in (result, kept):
-        sign_off(hospital, signoff(one))
-    with hospital.ledger.read() as conn:
-        wanted = signoff_table.c.version_id == result.version_id
-        assert conn.scalar(select(signoff_table.c.forget_at).where(wanted)) == AT + timedelta(days=30)
-    due_in(hospital, result, seconds=-1)
-    due_in(hospital, kept, days=1)
-    assert forget_due(hospital) == 1
-    for key in keys_of(hospital, result):
-        with pytest.raises(NotFound):
-            hospital.store.get(key)
-    for key in keys_of(hospital, kept):
-        hospital.store.get(key)
-    with hospital.ledger.read() as conn:
-        assert signoffs.forgotten_at(conn, result.version_id) is not None
-        (made,) = objects.of_result(conn, result.id)
-    assert hospital.store.get(made.blob.key)
-    assert actions(hospital).count("forget") == 1
-    assert forget_due(hospital) == 0
-
-
-def test_forgetting_that_was_cut_short_is_finished_the_next_time(
-    hospital: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    result = pictured(hospital)
-    sign_off(hospital, signoff(result))
-    due_in(hospital, result, seconds=-1)
-    with monkeypatch.context() as patch:
-        patch.setattr(signoffs, "forgotten", lambda *_: pytest.fail("killed"))
-        with pytest.raises(pytest.fail.Exception):
-            forget_due(hospital)
-    with hospital.ledger.read() as conn:
-        assert signoffs.forgotten_at(conn, result.version_id) is None
-    assert forget_due(hospital) == 1
 
 
 def test_the_conclusion_is_in_no_audit_and_no_log(hospital: House) -> None:

@@ -7,7 +7,10 @@ from radloop.ledger import (  # noqa: F401 - parts of the metadata
     admitted,
     audit_reports,
     learning,
+    operations,
     reading_times,
+    retained,
+    uploads,
     watching,
 )
 from radloop.ledger.tables import metadata

@@ -9,13 +9,15 @@ from fastapi import APIRouter, Header, Path, Response
 from prometheus_client import Counter
 
 from flows.final_report import shown
+from flows.house import House
 from flows.signing_off import sign_off_once
 from flows.verdicts import Entry, enter_once
 from radloop.domain.access import Permission, Who
-from radloop.domain.enums import VerdictSource
+from radloop.domain.enums import Awareness, VerdictSource
 from radloop.domain.errors import NotFound
 from radloop.domain.ids import utc_now
 from radloop.domain.records import Actor, SignOff
+from radloop.ledger import openings as opening_rows
 from radloop.ledger import results as result_rows
 from radloop.ledger import studies as study_rows
 from radloop.ledger import verdicts as verdict_rows
@@ -80,7 +82,7 @@ def post_verdict(
         reader=reader,
         actor=who.actor.name,
         at=at,
-        awareness=said.awareness,
+        awareness=_awareness(house, result_id, said.awareness, reader, at),
         source=VerdictSource.REST,
         source_id=_source_id(who.actor, key),
         text=said.text,
@@ -132,6 +134,17 @@ def post_signoff(version_id: OurId, said: SignOffIn, response: Response, who: Re
     if closed.new:
         signoffs_entered.inc()
     return signoff_of(closed.signoff)
+
+
+def _awareness(house: House, result_id: str, said: Awareness, reader: str, at: datetime) -> Awareness:
+    """As it was said; but nobody is blinded to what the record says they were shown before."""
+    if said is not Awareness.BLINDED:
+        return said
+    with house.ledger.read() as conn:
+        result = result_rows.get(conn, result_id)
+        opening = opening_rows.find(conn, result.version_id, reader) if result else None
+    was_shown = opening is not None and opening.ai_shown_at is not None and opening.ai_shown_at <= at
+    return Awareness.SAW_AI if was_shown else said
 
 
 def _count(response: Response, *, new: bool) -> None:

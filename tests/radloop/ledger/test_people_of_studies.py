@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from radloop.domain.enums import Consent, Urgency, VerdictSource
+from radloop.domain.enums import Consent, VerdictSource
 from radloop.domain.errors import NotFound, Rejected
 from radloop.domain.records import ConsentGiven, Evidence, SignOff
-from radloop.ledger import Ledger, consents, instances, patients, results, signoffs, studies, unmatched
-from tests.radloop.ledger.rows import NOW, arrival, result
+from radloop.ledger import Ledger, consents, instances, patients, signoffs, studies, unmatched
+from tests.radloop.ledger.rows import NOW, arrival
 
 DAY = timedelta(days=1)
 
@@ -40,51 +40,6 @@ def test_a_version_is_signed_off_once(ledger: Ledger) -> None:
         assert not signoffs.add(conn, signed(version_id, "dr.no"))
         assert signoffs.of_version(conn, version_id) == signed(version_id)
         assert signoffs.of_versions(conn, [version_id, "sv_0"]) == {version_id: signed(version_id)}
-
-
-def test_pictures_are_due_from_their_day_on_until_they_are_noted_as_gone(ledger: Ledger) -> None:
-    version_id = version_of(ledger)
-    with ledger.write() as conn:
-        signoffs.add(conn, signed(version_id), NOW + DAY)
-        assert signoffs.to_forget(conn, NOW + DAY - timedelta(seconds=1), 9) == ()
-        assert signoffs.to_forget(conn, NOW + DAY, 9) == (version_id,)
-        assert signoffs.forgotten(conn, version_id, NOW + DAY)
-        assert not signoffs.forgotten(conn, version_id, NOW + DAY)
-        assert signoffs.to_forget(conn, NOW + 9 * DAY, 9) == ()
-        assert signoffs.forgotten_at(conn, version_id) == NOW + DAY
-
-
-def test_pictures_that_are_kept_are_never_due(ledger: Ledger) -> None:
-    version_id = version_of(ledger)
-    with ledger.write() as conn:
-        signoffs.add(conn, signed(version_id))
-        assert signoffs.to_forget(conn, NOW + 9999 * DAY, 9) == ()
-        assert not signoffs.forgotten(conn, version_id, NOW)
-
-
-def test_images_stay_while_a_later_version_of_the_study_needs_them(ledger: Ledger) -> None:
-    first = version_of(ledger)
-    second = next_version(ledger, first, "1.2.3.5")
-    with ledger.write() as conn:
-        signoffs.add(conn, signed(first), NOW)
-        assert signoffs.to_forget(conn, NOW + DAY, 9) == ()
-        signoffs.add(conn, signed(second), NOW + 2 * DAY)
-        assert signoffs.to_forget(conn, NOW + DAY, 9) == ()
-        assert signoffs.to_forget(conn, NOW + 2 * DAY, 9) == (first, second)
-
-
-@pytest.mark.parametrize("read", [True, False])
-def test_a_later_version_that_brought_nothing_to_read_keeps_no_images(ledger: Ledger, read: bool) -> None:
-    first = version_of(ledger)
-    second = next_version(ledger, first, "1.2.3.5")
-    with ledger.write() as conn:
-        signoffs.add(conn, signed(first), NOW)
-        studies.complete(conn, second, Evidence(), NOW, 2)
-        studies.claim(conn, "test", NOW, NOW, 9, only=[second])
-        if read:
-            results.add(conn, result(second))
-        assert studies.answer(conn, second, "test", None, Urgency.ROUTINE, NOW)
-        assert signoffs.to_forget(conn, NOW + DAY, 9) == (() if read else (first,))
 
 
 def test_a_patient_keeps_one_surrogate_id_per_number_and_issuer(ledger: Ledger) -> None:

@@ -70,6 +70,14 @@ def test_images_of_a_cohort_are_rows_whether_they_were_read_or_not(ledger: Ledge
     assert found.versions.tolist() == ["sv_a-0000000", "sv_a-0000001"]
 
 
+def test_more_images_can_be_asked_for_than_a_database_takes_parameters(ledger: Ledger) -> None:
+    with ledger.write() as conn:
+        traffic.send(conn, Scanner(), 3, name="a")
+        asked = [f"in_none-{number}" for number in range(70_000)]
+        found = windows.of_instances(conn, cards.DIGEST, [*asked, "in_a-0000002"])
+    assert found.versions.tolist() == ["sv_a-0000002"]
+
+
 def test_an_alarm_is_opened_once_counts_each_study_once_and_is_new_after_it_was_closed(ledger: Ledger) -> None:
     with ledger.write() as conn:
         ids = traffic.send(conn, Scanner(), 5)

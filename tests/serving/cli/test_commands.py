@@ -20,6 +20,7 @@ from serving.cli.desk import Desk
 from serving.cli.exits import Exit
 from serving.cli.moments import since
 from serving.standins import PacsStandIn
+from tests.radloop.audit.bending import unprotect
 from tests.serving.cli.conftest import STUDY_UID, cli
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -159,6 +160,7 @@ def test_the_audit_verifies_and_an_edit_is_found(desk: Desk, delivery: str) -> N
     cli(desk, "queue", "drop", delivery, "--why", "honest")
     assert cli(desk, "audit", "verify").exit_code == Exit.OK
     with desk.ledger.write() as conn:
+        unprotect(conn)
         conn.execute(update(audit_events).where(audit_events.c.detail == "honest").values(detail="changed"))
     result = cli(desk, "audit", "verify", "--json")
     assert result.exit_code == Exit.INTEGRITY

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from radloop.domain.enums import PeerRole
-from radloop.settings import GatewaySettings, Peer, Settings
+from radloop.settings import GatewaySettings, Peer, Settings, Tls
+from radloop.tls import SUITES
 from serving.gateway.conformance import statement
 from serving.gateway.contexts import TRANSFER_SYNTAXES, storage_classes
 from serving.gateway.statuses import EVENT_STATUSES, STORE_STATUSES
@@ -29,3 +30,17 @@ def test_it_follows_the_settings() -> None:
         "asked for storage commitment",
     ):
         assert words in text
+
+
+def test_it_names_the_secure_transport_profile_and_whether_peers_must_show_a_certificate() -> None:
+    pair = Tls(certificate=Path("/c.pem"), key=Path("/k.pem"))
+    one_way, mutual = (
+        statement(Settings(home=Path("/nowhere"), gateway=GatewaySettings(tls=pair.model_copy(update={"ca": ca}))))
+        for ca in (None, Path("/ca.pem"))
+    )
+    for text in (one_way, mutual):
+        assert "PS3.15 B.12" in text
+        assert all(suite in text for suite in SUITES)
+    assert "not asked for" in one_way
+    assert "required, from the authority" in mutual
+    assert "urn:dicom:ae:TITLE" in mutual

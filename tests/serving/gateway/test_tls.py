@@ -119,7 +119,9 @@ def test_every_bcp_195_profile_of_dcmtk_comes_in(ours: Trial, secured: Door, pro
     assert told.returncode == 0, told.stderr
 
 
-def test_the_certificate_of_another_ae_title_is_rejected_with_its_reason_in_the_log_and_on_record(ours: Trial, tmp_path: Path) -> None:
+def test_the_certificate_of_another_ae_title_is_rejected_with_its_reason_in_the_log_and_on_record(
+    ours: Trial, tmp_path: Path
+) -> None:
     home = secured_home(tmp_path / "home", ours)
     with process_door(home) as (door, _):
         told = dcmtk("echoscu", door, shown=ours.other, ours=ours)
@@ -178,7 +180,7 @@ def test_tls_1_2_and_1_3_are_spoken_by_the_suites_of_bcp_195(ours: Trial, secure
         ("-tls1_2", "-cipher", "ECDHE-RSA-CHACHA20-POLY1305"),
         ("-tls1_2", "-cipher", "eNULL:@SECLEVEL=0"),
     ],
-    ids=lambda options: " ".join(options),
+    ids=" ".join,
 )
 def test_older_versions_and_other_ciphers_are_refused_by_us(
     ours: Trial, secured: Door, options: tuple[str, ...]
@@ -239,6 +241,17 @@ def test_a_handshake_that_never_ends_holds_up_nobody(ours: Trial, secured: Door)
         began = time.monotonic()
         assert dcmtk("echoscu", secured, shown=ours.modality, ours=ours).returncode == 0
         assert time.monotonic() - began < 5.0
+
+
+def test_certificates_of_single_devices_may_stand_in_for_an_authority(ours: Trial, tmp_path: Path) -> None:
+    devices = tmp_path / "devices.pem"
+    devices.write_bytes(ours.modality.certificate.read_bytes() + ours.ris.certificate.read_bytes())
+    table = ours.table("gateway.tls").replace(str(ours.ca), str(devices))
+    with open_door(make_home(tmp_path / "home", table, PEERS.format(pin="00"))) as door:
+        assert dcmtk("echoscu", door, shown=ours.modality, ours=ours).returncode == 0
+        told = dcmtk("echoscu", door, shown=ours.other, ours=ours)
+        assert told.returncode != 0
+        assert NOT_RECOGNISED not in told.stdout + told.stderr
 
 
 NOBODY = Holder(frozenset({"somebody"}), frozenset(), "aa")

@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 UTC = sa.DateTime(timezone=True)
+KEPT = "the audit record is append-only"
 
 
 def upgrade() -> None:
@@ -91,6 +92,11 @@ def _audit() -> None:
     op.add_column("audit_events", sa.Column("role", sa.String(length=96), nullable=False, server_default=""))
     op.add_column("audit_events", sa.Column("address", sa.String(length=64), nullable=False, server_default=""))
     op.create_index("ix_audit_events_object_id", "audit_events", ["object_id"], unique=False)
+    op.drop_index("ix_audit_events_sealed", "audit_events")
+    _audit_index("waiting", ["at", "id"], sqlite_where="sealed IS 0", postgresql_where="sealed IS false")
+    _audit_index("actor", ["actor", "action", "at"])
+    _audit_index("action", ["action", "at"])
+    _audit_index("role", ["role", "at"], sqlite_where="role <> ''", postgresql_where="role <> ''")
     op.create_table(
         "audit_forwarded",
         sa.Column("target", sa.String(length=128), nullable=False),
@@ -98,6 +104,36 @@ def _audit() -> None:
         sa.Column("at", UTC, nullable=False),
         sa.PrimaryKeyConstraint("target", name=op.f("pk_audit_forwarded")),
     )
+    _keep_the_audit()
+
+
+def _audit_index(name: str, columns: list[str], **where: str) -> None:
+    """An index of audit_events, of the rows for which `where` holds."""
+    conditions = {key: sa.text(value) for key, value in where.items()}
+    op.create_index(f"ix_audit_events_{name}", "audit_events", columns, unique=False, **conditions)
+
+
+def _keep_the_audit() -> None:
+    """No row of the audit is ever changed or deleted; an event is marked as sealed, once."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE FUNCTION audit_is_kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
+            f"'{KEPT}' USING ERRCODE = 'integrity_constraint_violation'; END $$"
+        )
+        refuse = "FOR EACH ROW {when} EXECUTE FUNCTION audit_is_kept()"
+        unsealed = "WHEN (OLD.sealed OR NOT NEW.sealed)"
+    else:
+        refuse = "{when} BEGIN SELECT RAISE(ABORT, '" + KEPT + "'); END"
+        unsealed = "WHEN OLD.sealed IS NOT 0 OR NEW.sealed IS NOT 1"
+    facts = "id, at, actor, action, object_kind, object_id, detail, role, address"
+    for name, what, when in (
+        ("audit_events_fact", f"UPDATE OF {facts} ON audit_events", ""),
+        ("audit_events_unseal", "UPDATE OF sealed ON audit_events", unsealed),
+        ("audit_events_delete", "DELETE ON audit_events", ""),
+        ("audit_seals_update", "UPDATE ON audit_seals", ""),
+        ("audit_seals_delete", "DELETE ON audit_seals", ""),
+    ):
+        op.execute(f"CREATE TRIGGER {name} BEFORE {what} {refuse.format(when=when)}")
 
 
 def _readers() -> None:
@@ -124,6 +160,7 @@ def _readers() -> None:
         ),
         sa.PrimaryKeyConstraint("version_id", "actor", name=op.f("pk_openings")),
     )
+    op.create_index(op.f("ix_openings_at"), "openings", ["at"], unique=False)
     op.create_table(
         "votes",
         sa.Column("result_id", sa.String(length=32), nullable=False),
@@ -133,3 +170,13 @@ def _readers() -> None:
         sa.ForeignKeyConstraint(["result_id"], ["results.id"], name=op.f("fk_votes_result_id_results")),
         sa.PrimaryKeyConstraint("result_id", "actor", name=op.f("pk_votes")),
     )
+    # The worklist looks at open versions alone, however many are signed; another patient's studies are never walked.
+    op.create_index(
+        "ix_study_versions_open",
+        "study_versions",
+        ["state", "urgency", "priority_rank", "study_id", "number", "received_at", "completed_at", "answered_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("state <> 'SIGNED'"),
+        postgresql_where=sa.text("state <> 'SIGNED'"),
+    )
+    op.create_index("ix_studies_patient_id", "studies", ["patient_id"], unique=False)

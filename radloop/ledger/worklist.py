@@ -1,0 +1,315 @@
+"""What waits for a reader: the newest version of every study that is not signed, urgent first, then by waiting time.
+
+A study's rank is the highest of what was ordered, what the findings of this version say, and what those of its earlier
+versions said: nothing lowers it. Every open study is in the list, with an answer or without.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    String,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+
+from radloop.domain.enums import ResultStatus, StudyState, Urgency
+from radloop.ledger.admitted import openings, study_headers
+from radloop.ledger.learning import signoffs
+from radloop.ledger.references import SILENT
+from radloop.ledger.tables import Utc, results, studies, study_versions
+
+_v = study_versions.c
+_EARLIER: Final = study_versions.alias("earlier")
+_LATER: Final = study_versions.alias("later")
+# A literal, so that the index of open versions is used: no database sees through a parameter.
+_SIGNED: Final = literal_column("'SIGNED'")
+
+
+class Place(StrEnum):
+    """Where a study of the list stands, as a reader asks for it."""
+
+    RECEIVING = "RECEIVING"
+    """Images still arrive."""
+    READING = "READING"
+    """Whole: the models look at it, or will at once."""
+    UNAVAILABLE = "UNAVAILABLE"
+    """A model could not be asked; it will be tried again."""
+    ANSWERED = "ANSWERED"
+    """A model has read it."""
+    NOT_READ = "NOT_READ"
+    """No model read it; the reason is on record."""
+    SIGNED = "SIGNED"
+    """Closed by a reader."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What of the list is wanted; '' and None want everything. `signed_since`: those signed since then, instead."""
+
+    urgency: Urgency | None = None
+    modality: str = ""
+    model: str = ""
+    place: Place | None = None
+    text: str = ""
+    signed_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The last row of the page before: the next page begins after it."""
+
+    rank: int
+    since: datetime
+    version_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One study of the list. `ordered` is the priority of its order, `urgency` what decides its place.
+
+    `reason` is why no model read it, or why it is tried again. `patient_name`, `birth_date` (eight digits), `sex` and
+    `description` are '' before its images were looked at.
+    """
+
+    version_id: str
+    study_id: str
+    number: int
+    place: Place
+    reason: str
+    urgency: Urgency
+    ordered: Urgency
+    since: datetime
+    instances: int
+    modalities: tuple[str, ...]
+    patient_id: str
+    accession_number: str
+    patient_name: str
+    birth_date: str
+    sex: str
+    description: str
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where the page after this row begins."""
+        return Cursor(self.urgency.rank, self.since, self.version_id)
+
+
+def page(conn: Connection, wanted: Filter, after: Cursor | None = None, limit: int = 100) -> tuple[Entry, ...]:
+    """The first `limit` entries, or those after a cursor."""
+    listed = _listed(wanted)
+    if wanted.urgency is not None:
+        listed = listed.where(_rank() == wanted.urgency.rank)
+    inner = listed.subquery("listed")
+    keys = select(inner).order_by(inner.c.rank.desc(), inner.c.since, inner.c.id).limit(limit)
+    if after is not None:
+        keys = keys.where(_beyond(inner.c, after))
+    return _entries(conn, keys.subquery("keys"))
+
+
+def counts(conn: Connection, wanted: Filter) -> dict[Urgency, int]:
+    """How many entries there are of each urgency, whatever urgency is wanted."""
+    inner = _listed(wanted).subquery("listed")
+    found: dict[int, int] = dict(conn.execute(select(inner.c.rank, func.count()).group_by(inner.c.rank)).all())
+    return {urgency: found.get(urgency.rank, 0) for urgency in reversed(Urgency)}
+
+
+def get(conn: Connection, version_id: str) -> Entry | None:
+    """The entry of one version, whether it is in the list or not."""
+    keys = select(_v.id, _rank().label("rank"), _since().label("since")).where(_v.id == version_id)
+    return next(iter(_entries(conn, keys.subquery("keys"))), None)
+
+
+def modalities(conn: Connection) -> tuple[str, ...]:
+    """The modalities that open studies have."""
+    rows = conn.scalars(select(cast(_v.modalities, String)).where(_v.state != _SIGNED).distinct())
+    letters = (part for row in rows for part in row.strip("[]").split(","))
+    return tuple(sorted({name for part in letters if (name := part.strip().strip('"'))}))
+
+
+def stamp(conn: Connection) -> str:
+    """A text that changes when the list does.
+
+    What comes in, goes on or goes out moves one of these; two that change places within a second may not.
+    """
+    state = (_v.state, _v.urgency)
+    rows = conn.execute(select(*state, func.count()).where(_v.state != _SIGNED).group_by(*state).order_by(*state))
+    newest = (_v.received_at, openings.c.at, signoffs.c.at)
+    last = (conn.scalar(select(column).order_by(column.desc()).limit(1)) for column in newest)
+    return repr((*map(tuple, rows), *(at and at.timestamp() for at in last)))
+
+
+def rise(conn: Connection, version_id: str, urgency: Urgency) -> None:
+    """A result is on record: its study rises at once, whatever other models are still asked. It never falls."""
+    lower = [one for one in Urgency if one.rank < urgency.rank]
+    conn.execute(update(study_versions).where(_v.id == version_id, _v.urgency.in_(lower)).values(urgency=urgency))
+
+
+def _listed(wanted: Filter) -> Select[Any]:
+    """(id, rank, since) of what is wanted, of every urgency."""
+    later = exists().where(_LATER.c.study_id == _v.study_id, _LATER.c.number > _v.number)
+    query = select(_v.id, _rank().label("rank"), _since().label("since")).where(~later)
+    if wanted.signed_since is None:
+        query = query.where(_v.state != _SIGNED)
+    else:
+        recent = select(signoffs.c.version_id).where(signoffs.c.at >= wanted.signed_since)
+        query = query.where(_v.id.in_(recent), _v.state == _SIGNED)
+    return query.where(*_conditions(wanted))
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    found = []
+    if wanted.modality:
+        found.append(cast(_v.modalities, String).contains(f'"{wanted.modality}"', autoescape=True))
+    if wanted.model:
+        found.append(_has_result(results.c.model == wanted.model))
+    if wanted.place is not None:
+        found.append(_stands(wanted.place))
+    if wanted.text:
+        found.append(_v.study_id.in_(_named(wanted.text)))
+    return found
+
+
+def _named(text: str) -> Select[Any]:
+    """The studies that a text names: a part of the patient's name, their id, or the accession number."""
+    fits = [
+        column.icontains(text, autoescape=True)
+        for column in (study_headers.c.patient_name, studies.c.patient_id, studies.c.accession_number)
+    ]
+    return select(studies.c.id).outerjoin(study_headers).where(or_(*fits))
+
+
+def _stands(place: Place) -> ColumnElement[bool]:
+    read = _has_result(results.c.status == ResultStatus.OK)
+    postponed = and_(_v.state.in_((StudyState.COMPLETE, StudyState.READING)), _v.reason.is_not(None))
+    places: dict[Place, ColumnElement[bool]] = {
+        Place.RECEIVING: _v.state == StudyState.RECEIVING,
+        Place.READING: and_(_v.state.in_((StudyState.COMPLETE, StudyState.READING)), _v.reason.is_(None)),
+        Place.UNAVAILABLE: postponed,
+        Place.ANSWERED: and_(_v.state == StudyState.ANSWERED, or_(_v.reason.is_(None), read)),
+        Place.NOT_READ: and_(_v.state == StudyState.ANSWERED, _v.reason.is_not(None), ~read),
+        Place.SIGNED: _v.state == StudyState.SIGNED,
+    }
+    return places[place]
+
+
+def _has_result(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a result that readers are shown fits."""
+    return exists().where(results.c.version_id == _v.id, results.c.standing.not_in(SILENT), condition)
+
+
+def _rank() -> ColumnElement[int]:
+    """The highest of order, findings, and what earlier versions came to."""
+    earlier = (
+        select(func.max(_higher(_EARLIER.c)))
+        .where(_EARLIER.c.study_id == _v.study_id, _EARLIER.c.number <= _v.number)
+        .scalar_subquery()
+    )
+    return case((_v.number > 1, earlier), else_=_higher(_v))
+
+
+def _higher(columns: Any) -> ColumnElement[int]:
+    found = case((columns.urgency == "CRITICAL", 2), (columns.urgency == "URGENT", 1), else_=0)
+    return case((columns.priority_rank > found, columns.priority_rank), else_=found)
+
+
+def _since() -> ColumnElement[datetime]:
+    """Since when it waits: since the first images that no reader has closed."""
+    first = (
+        select(func.min(_EARLIER.c.received_at))
+        .where(_EARLIER.c.study_id == _v.study_id, _EARLIER.c.state != _SIGNED, _EARLIER.c.number <= _v.number)
+        .scalar_subquery()
+    )
+    return type_coerce(case((and_(_v.number > 1, _v.state != _SIGNED), first), else_=_v.received_at), Utc)
+
+
+def _beyond(inner: Any, after: Cursor) -> ColumnElement[bool]:
+    rank, since = inner.rank == after.rank, inner.since == after.since
+    return or_(
+        inner.rank < after.rank,
+        and_(rank, inner.since > after.since),
+        and_(rank, since, inner.id > after.version_id),
+    )
+
+
+def _entries(conn: Connection, keys: Any) -> tuple[Entry, ...]:
+    read = _has_result(results.c.status == ResultStatus.OK)
+    query = (
+        select(study_versions, keys.c.rank, keys.c.since, read.label("read"), _STUDY, *_HEADER)
+        .join(keys, _v.id == keys.c.id)
+        .join(studies, _v.study_id == studies.c.id)
+        .outerjoin(study_headers, study_headers.c.study_id == studies.c.id)
+        .order_by(keys.c.rank.desc(), keys.c.since, keys.c.id)
+    )
+    return tuple(_entry(row) for row in conn.execute(query))
+
+
+_STUDY: Final = studies.c["patient_id", "accession_number"]
+_HEADER: Final = study_headers.c["patient_name", "birth_date", "sex", "description"]
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(
+        version_id=row.id,
+        study_id=row.study_id,
+        number=row.number,
+        place=place_of(StudyState(row.state), row.reason, read=row.read),
+        reason=row.reason or "",
+        urgency=tuple(Urgency)[row.rank],
+        ordered=tuple(Urgency)[min(row.priority_rank, 2)],
+        since=row.since,
+        instances=row.instances,
+        modalities=tuple(map(str, row.modalities)),
+        patient_id=row.patient_id,
+        accession_number=row.accession_number,
+        patient_name=row.patient_name or "",
+        birth_date=row.birth_date or "",
+        sex=row.sex or "",
+        description=row.description or "",
+    )
+
+
+def place_of(state: StudyState, reason: str | None, *, read: bool) -> Place:
+    """Where a version stands for a reader. `read`: whether a model that is shown has read it."""
+    if state is StudyState.ANSWERED:
+        return Place.ANSWERED if read or not reason else Place.NOT_READ
+    if state in (StudyState.COMPLETE, StudyState.READING):
+        return Place.UNAVAILABLE if reason else Place.READING
+    return Place(state)
+
+
+def versions_of(conn: Connection, study_id: str) -> Sequence[Entry]:
+    """Every version of a study, the newest first."""
+    keys = select(_v.id, _rank().label("rank"), _since().label("since")).where(_v.study_id == study_id)
+    return sorted(_entries(conn, keys.subquery("keys")), key=lambda one: -one.number)
+
+
+def others_of_patient(conn: Connection, study_id: str, limit: int) -> Sequence[Entry]:
+    """Other studies of the same patient (id and issuer), each in its newest version, the newest first."""
+    this = select(studies.c.patient_id, studies.c.issuer).where(studies.c.id == study_id).subquery()
+    same = and_(studies.c.patient_id == this.c.patient_id, studies.c.issuer == this.c.issuer)
+    wanted = select(studies.c.id).join(this, same).where(studies.c.id != study_id, studies.c.patient_id != "")
+    later = exists().where(_LATER.c.study_id == _v.study_id, _LATER.c.number > _v.number)
+    keys = (
+        select(_v.id, _rank().label("rank"), type_coerce(_v.received_at, Utc).label("since"))
+        .where(_v.study_id.in_(wanted), ~later)
+        .order_by(_v.received_at.desc())
+        .limit(limit)
+    )
+    found = _entries(conn, keys.subquery("keys"))
+    return sorted(found, key=lambda one: one.since, reverse=True)
