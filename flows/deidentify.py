@@ -148,12 +148,13 @@ def _bytes(path: Path, most: int) -> bytes:
 
 
 def _refuse_withdrawn(house: House, data: bytes) -> None:
-    """A patient who withdrew consent goes into no set."""
+    """A patient who withdrew consent goes into no set, under whichever issuer they did."""
     file = split(data)
     said = parse_identity(file.dataset, file.transfer_syntax_uid)
     with house.ledger.read() as conn:
-        patient = patient_rows.find(conn, said.patient_id, said.issuer)
-        if patient and consent_rows.current(conn, patient) is Consent.WITHDRAWN:
+        issuers = patient_rows.issuers(conn, said.patient_id) if said.patient_id else ()
+        known = (patient_rows.find(conn, said.patient_id, issuer) for issuer in issuers)
+        if any(one and consent_rows.current(conn, one) is Consent.WITHDRAWN for one in known):
             raise NoConsent("the patient withdrew consent")
 
 

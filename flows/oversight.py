@@ -7,11 +7,12 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
 
-from flows import notices, shadow, stop_rules, warmth
+from flows import audit_forwarding, notices, policies, shadow, stop_rules, warmth
 from flows.house import House
 from radloop.domain.enums import Standing
 from radloop.domain.errors import RadloopError
@@ -34,6 +35,7 @@ class Oversight:
         self._busy = busy
         self._told: Wanted = {}
         self._told_at = float("-inf")
+        self._aside = ThreadPoolExecutor(1, "audit-forwarding")
 
     async def watch(self) -> None:
         """Stop rules and warmth, until cancelled."""
@@ -54,6 +56,18 @@ class Oversight:
         while True:
             await _tried("notices", asyncio.to_thread(notices.tell_due, self._house))
             await asyncio.sleep(self._house.settings.standing.watch_seconds)
+
+    async def forward(self) -> None:
+        """The audit record to the site's server, until cancelled: at once while there is more, rarely while it is away.
+
+        In a thread of its own, that nobody waits for: a server that hangs holds up nothing, not even our end.
+        """
+        failed = 0
+        while self._house.settings.audit.syslog is not None:
+            work = asyncio.get_running_loop().run_in_executor(self._aside, audit_forwarding.forward_due, self._house)
+            done = await _tried("forwarding the audit", work)
+            failed = failed + 1 if done is None else 0
+            await asyncio.sleep(policies.AUDIT_SERVER.wait(failed) if failed else audit_forwarding.rest_after(done))
 
     def _keep_warm(self) -> None:
         wanted = self._wanted()

@@ -42,6 +42,8 @@ COMMITMENT = Backoff(first=60.0, longest=3600.0)
 """A peer that has not answered for storage commitment: archives may take their time."""
 NOTICE = Backoff(first=5.0, longest=900.0)
 """A mail server or webhook that does not take a notice: people wait for it, nothing else does."""
+AUDIT_SERVER = Backoff(first=2.0, longest=300.0)
+"""The site's audit server is away: what is to go there waits in the ledger, and nothing waits for it."""
 REGISTRY = Backoff(first=10.0, longest=300.0)
 """MLflow is away or broken: only its pages wait for it, and each try costs seconds of a processor."""
 BROKEN_STUDY_SECONDS = 60.0

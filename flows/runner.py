@@ -91,7 +91,8 @@ class Runner:
         await policies.patiently(policies.LEDGER, "taking over", release)
         mirror = asyncio.create_task(self._mirror.run())
         mirror.add_done_callback(_mirror_ended)
-        oversight = (self._oversight.watch(), self._oversight.follow(), self._oversight.tell())
+        watches = self._oversight
+        oversight = (watches.watch(), watches.follow(), watches.tell(), watches.forward())
         aside = (self._keep_claims(), self._seal(), *oversight, keep_retaining(self._house))
         sides = [asyncio.create_task(side) for side in aside]
         warming = asyncio.create_task(self._warm_up())

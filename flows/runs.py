@@ -11,12 +11,13 @@ from prefect import flow, task
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows import claims, works
+from flows import claims, schedules, works
 from flows import deliver as delivering
 from flows import house as houses
 from flows import ingest as ingesting
 from flows import retain as retaining
 from flows import watch as watching
+from radloop.settings import Schedule
 
 # Results and prints stay out of Prefect: the ledger is the truth.
 
@@ -53,16 +54,16 @@ async def send(peer: str, delivery_ids: Sequence[str]) -> State[None]:
 
 @flow(name="ingest", validate_parameters=False, persist_result=False)
 async def ingest(schedule: str) -> State[None]:
-    """Take in what a schedule of the settings names: a folder, or a peer's studies."""
-    house = houses.current()
-    return Completed(message=await asyncio.to_thread(ingesting.run_schedule, house, house.settings.schedules[schedule]))
+    """Take in what a schedule names: a folder, or a peer's studies."""
+    wanted = _schedule(schedule)
+    return Completed(message=await asyncio.to_thread(ingesting.run_schedule, houses.current(), wanted))
 
 
 @flow(name="watch", validate_parameters=False, persist_result=False)
 async def watch(schedule: str) -> State[None]:
     """Hold the newest acquisitions against the suite."""
     house = houses.current()
-    back = ingesting.span(house.settings.schedules[schedule].since)
+    back = ingesting.span(_schedule(schedule).since)
     return Completed(message=watching.summary(await asyncio.to_thread(watching.watch, house, back)))
 
 
@@ -71,9 +72,8 @@ async def retrain(schedule: str) -> State[None]:
     """Train a schedule's model again where enough readers disagreed; a try that was killed is gone on with."""
     from flows.retrain import retrain_due  # noqa: PLC0415 - torch comes with it
 
-    house = houses.current()
-    model = house.settings.schedules[schedule].model or ""
-    return Completed(message=await asyncio.to_thread(retrain_due, house, model))
+    model = _schedule(schedule).model or ""
+    return Completed(message=await asyncio.to_thread(retrain_due, houses.current(), model))
 
 
 @flow(name="audit", validate_parameters=False, persist_result=False)
@@ -81,8 +81,7 @@ async def audit(schedule: str) -> State[None]:
     """Report on the signed studies since a schedule's last report."""
     from flows.audits.keeping import audit_scheduled  # noqa: PLC0415 - scipy comes with it
 
-    house = houses.current()
-    report = await asyncio.to_thread(audit_scheduled, house, house.settings.schedules[schedule])
+    report = await asyncio.to_thread(audit_scheduled, houses.current(), _schedule(schedule))
     return Completed(message=f"{report.id}: {report.digest}")
 
 
@@ -100,6 +99,11 @@ async def promote(model: str, digest: str, actor: str, cohort: str | None = None
 
     found = await asyncio.to_thread(evaluate, houses.current(), model, digest, actor, cohort)
     return Completed(message=f"{found.id}: {found.outcome}")
+
+
+def _schedule(name: str) -> Schedule:
+    house = houses.current()
+    return schedules.named(house.settings, house.ledger, name)
 
 
 async def _read_alone(version_id: str) -> str:

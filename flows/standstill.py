@@ -10,7 +10,7 @@ from flows import servers
 from radloop.domain.errors import Transient
 from radloop.domain.ids import utc_now
 from radloop.ledger import Ledger, stalled
-from radloop.ledger.stalled import Breaker, Stalled
+from radloop.ledger.stalled import NOTHING, Breaker, Stalled
 from radloop.settings import Settings
 
 ANSWERED_WITHIN: Final = timedelta(minutes=2)
@@ -51,18 +51,23 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What the ledger says does not move. `set_aside`: in the last hour; `set_aside_usually`: in an hour of the week."""
+    """What the ledger says does not move.
 
-    unanswered: Stalled = Stalled()
-    receiving: Stalled = Stalled()
-    abandoned: Stalled = Stalled()
-    parked: Stalled = Stalled()
-    overdue: Stalled = Stalled()
+    Args:
+        set_aside: how many went into quarantine in the last hour.
+        set_aside_usually: how many do in an hour, as the week before it was.
+    """
+
+    unanswered: Stalled = NOTHING
+    receiving: Stalled = NOTHING
+    abandoned: Stalled = NOTHING
+    parked: Stalled = NOTHING
+    overdue: Stalled = NOTHING
     breakers: tuple[Breaker, ...] = ()
     set_aside: int = 0
     set_aside_usually: float = 0.0
-    unsealed: Stalled = Stalled()
-    untold: Stalled = Stalled()
+    unsealed: Stalled = NOTHING
+    untold: Stalled = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from flows.standstill import Breaker, Process, Seen, Stalled
+from flows.standstill import Process, Record, Seen
+from radloop.ledger.stalled import NOTHING, Breaker, Stalled
 
 GIGABYTE: Final = 10**9
 LEAST_FREE: Final = 2 * GIGABYTE
@@ -40,6 +41,18 @@ class Trouble:
     place: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standstill:
+    """A kind of thing in the ledger that should have moved by now: where it is counted, its words, what is done."""
+
+    of: Callable[[Record], Stalled]
+    one: str
+    many: str
+    how: str
+    do: str
+    place: str
+
+
 Rule = Callable[[Seen], Iterator[Trouble]]
 
 WITHOUT: Final[Mapping[str, str]] = MappingProxyType(
@@ -53,6 +66,7 @@ WITHOUT: Final[Mapping[str, str]] = MappingProxyType(
         "mlflow": "Training and registering wait; models answer from their signed copies. See {log}.",
     }
 )
+NAMES: Final[Mapping[str, str]] = MappingProxyType({"mlflow": "MLflow"})
 OTHERWISE: Final = "See {log}."
 
 
@@ -70,12 +84,16 @@ def verdict(found: tuple[Trouble, ...]) -> str:
 
 def _ledger(seen: Seen) -> Iterator[Trouble]:
     if seen.record is None:
-        do = "Nothing is acknowledged meanwhile, so senders repeat. Check the database and the disk, then radloop status."
+        do = "Nothing is acknowledged meanwhile, so senders repeat. Check database and disk, then radloop status."
         yield Trouble(what="The ledger cannot be read", since=None, count=1, do=do, place="processes")
 
 
+def _is_down(seen: Seen) -> bool:
+    return bool(seen.processes) and all(process.state == "STOPPED" for process in seen.processes)
+
+
 def _processes(seen: Seen) -> Iterator[Trouble]:
-    if seen.processes and all(process.state == "STOPPED" for process in seen.processes):
+    if _is_down(seen):
         yield Trouble(what="radloop is not running", since=None, count=1, do="radloop up --wait", place="processes")
         return
     for process in seen.processes:
@@ -86,7 +104,7 @@ def _processes(seen: Seen) -> Iterator[Trouble]:
 def _away(seen: Seen) -> Iterator[Trouble]:
     said = {process.name for process in seen.processes if not process.ready}
     for name in seen.away:
-        if name not in said:
+        if name not in said and not _is_down(seen):
             yield _down(name, "does not answer", 1)
 
 
@@ -99,7 +117,9 @@ def _how(process: Process) -> str:
 def _down(name: str, how: str, count: int) -> Trouble:
     words = WITHOUT.get(name.partition("-")[0], OTHERWISE)
     do = words.format(log=f"logs/{name}.log")
-    return Trouble(what=f"{name.capitalize()} {how}", since=None, count=max(count, 1), do=do, place="processes")
+    return Trouble(
+        what=f"{NAMES.get(name, name.capitalize())} {how}", since=None, count=max(count, 1), do=do, place="processes"
+    )
 
 
 def _disk(seen: Seen) -> Iterator[Trouble]:
@@ -108,21 +128,6 @@ def _disk(seen: Seen) -> Iterator[Trouble]:
         what = f"The disk is low: {disk.free / GIGABYTE:.1f} GB of {disk.total / GIGABYTE:.0f} GB are free"
         do = "Let retention delete what is due (radloop retain, a dry run first), or give the store more room."
         yield Trouble(what=what, since=None, count=1, do=do, place="storage")
-
-
-def _unanswered(seen: Seen) -> Iterator[Trouble]:
-    do = "See whether runner and inference work; every study keeps its place, urgent ones first."
-    yield from _stalled(seen, "unanswered", "{n} whole for over two minutes without an answer", do, "studies")
-
-
-def _receiving(seen: Seen) -> Iterator[Trouble]:
-    do = "The runner judges when a study is whole: see whether it works (logs/runner.log)."
-    yield from _stalled(seen, "receiving", "{n} still open though nothing arrives any more", do, "studies")
-
-
-def _abandoned(seen: Seen) -> Iterator[Trouble]:
-    do = "A runner died with its claims and none took over: see whether one works (logs/runner.log)."
-    yield from _stalled(seen, "abandoned", "{n} claimed by a runner that is gone", do, "studies", "claim")
 
 
 def _breakers(seen: Seen) -> Iterator[Trouble]:
@@ -137,58 +142,99 @@ def _breaker(breaker: Breaker) -> Trouble:
     return Trouble(what=what, since=waiting.since, count=max(waiting.count, 1), do=do, place="peers")
 
 
-def _parked(seen: Seen) -> Iterator[Trouble]:
-    do = "Read why, mend it at the peer or in radloop.toml, then resend; or drop with a reason."
-    yield from _stalled(seen, "parked", "{n} parked: the peer refused for good", do, "parked", "delivery", "deliveries")
-
-
-def _overdue(seen: Seen) -> Iterator[Trouble]:
-    do = "Their peers answer, but nobody sends: see whether the runner works (logs/runner.log)."
-    yield from _stalled(seen, "overdue", "{n} due and not sent", do, "peers", "delivery", "deliveries")
-
-
 def _quarantine(seen: Seen) -> Iterator[Trouble]:
     record = seen.record
     if record is None or record.set_aside < SET_ASIDE_LEAST:
         return
     if record.set_aside > MORE_THAN_USUAL * record.set_aside_usually:
-        what = f"Quarantine grows: {record.set_aside} set aside in the last hour, usually {record.set_aside_usually:.1f}"
+        what = (
+            f"Quarantine grows: {record.set_aside} set aside in the last hour, usually {record.set_aside_usually:.1f}"
+        )
         do = "See the reasons below: mostly one sender that changed. What was set aside is kept."
         yield Trouble(what=what, since=None, count=record.set_aside, do=do, place="quarantine")
 
 
-def _unsealed(seen: Seen) -> Iterator[Trouble]:
-    do = "The runner seals: see whether it works (logs/runner.log). Nothing is lost; unsealed records can be bent."
-    yield from _stalled(seen, "unsealed", "{n} of the audit not sealed", do, "processes", "record")
+def _stalled(kind: Standstill) -> Rule:
+    def rule(seen: Seen) -> Iterator[Trouble]:
+        found = kind.of(seen.record) if seen.record else NOTHING
+        if found.count:
+            number = f"{found.count} {kind.one if found.count == 1 else kind.many}"
+            what = f"{number} {kind.how}"
+            yield Trouble(what=what, since=found.since, count=found.count, do=kind.do, place=kind.place)
+
+    return rule
 
 
-def _untold(seen: Seen) -> Iterator[Trouble]:
-    do = "Check [notify] in radloop.toml: mail server, webhook. The alarms stand on the page Drift and audits."
-    yield from _stalled(seen, "untold", "{n} of an alarm that nobody got", do, "notices", "notice")
-
-
-def _stalled(  # noqa: PLR0913, PLR0917 - the words of one rule
-    seen: Seen, field: str, what: str, do: str, place: str, one: str = "study", many: str = ""
-) -> Iterator[Trouble]:
-    found: Stalled = getattr(seen.record, field) if seen.record else Stalled()
-    if found.count:
-        plural = many or {"study": "studies"}.get(one, f"{one}s")
-        number = f"{found.count} {one if found.count == 1 else plural}"
-        yield Trouble(what=what.format(n=number), since=found.since, count=found.count, do=do, place=place)
-
-
+STUDIES: Final = (
+    Standstill(
+        of=lambda record: record.unanswered,
+        one="study",
+        many="studies",
+        how="whole for over two minutes, without an answer",
+        do="See whether runner and inference work; every study keeps its place, urgent ones first.",
+        place="studies",
+    ),
+    Standstill(
+        of=lambda record: record.receiving,
+        one="study",
+        many="studies",
+        how="still open though nothing arrives any more",
+        do="The runner judges when a study is whole: see whether it works (logs/runner.log).",
+        place="studies",
+    ),
+    Standstill(
+        of=lambda record: record.abandoned,
+        one="piece of work",
+        many="pieces of work",
+        how="claimed by a runner that is gone",
+        do="No runner took over: see whether one works (logs/runner.log).",
+        place="studies",
+    ),
+)
+DELIVERIES: Final = (
+    Standstill(
+        of=lambda record: record.parked,
+        one="delivery",
+        many="deliveries",
+        how="parked: no try of ours will help",
+        do="Read why, mend it at the peer or in radloop.toml, then resend; or drop with a reason.",
+        place="parked",
+    ),
+    Standstill(
+        of=lambda record: record.overdue,
+        one="delivery",
+        many="deliveries",
+        how="due and not sent",
+        do="Their peers answer, but nobody sends: see whether the runner works (logs/runner.log).",
+        place="peers",
+    ),
+)
+WORDS: Final = (
+    Standstill(
+        of=lambda record: record.unsealed,
+        one="audit record",
+        many="audit records",
+        how="not sealed",
+        do="The runner seals: see whether it works (logs/runner.log). Until then a record could be bent unseen.",
+        place="processes",
+    ),
+    Standstill(
+        of=lambda record: record.untold,
+        one="notice",
+        many="notices",
+        how="of alarms that nobody got",
+        do="Check [notify] in radloop.toml. The alarms themselves stand on the page Drift and audits.",
+        place="notices",
+    ),
+)
 RULES: Final[tuple[Rule, ...]] = (
     _ledger,
     _processes,
     _away,
     _disk,
-    _unanswered,
-    _receiving,
-    _abandoned,
+    *map(_stalled, STUDIES),
     _breakers,
-    _parked,
-    _overdue,
+    *map(_stalled, DELIVERIES),
     _quarantine,
-    _unsealed,
-    _untold,
+    *map(_stalled, WORDS),
 )

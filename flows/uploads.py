@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cache
 from time import monotonic
 from typing import IO, Any, Final
 
@@ -21,6 +22,7 @@ from flows.routing import Appointment
 from flows.unpacking import Room, Subject, pieces
 from flows.wanted import Recipients
 from integrations.deidentify import Pseudonyms, deidentify_file, site_key
+from integrations.objects.catalog import encoders
 from integrations.objects.context import PriorityMessage
 from radloop import audit
 from radloop.domain.enums import ObjectKind, ResultStatus, StudyState, Urgency
@@ -84,6 +86,13 @@ def begin(house: House, actor: str, *, deidentify: bool) -> Upload:
         rows.add(conn, made)
         audit.append(conn, _event(made, "upload", "de-identified" if deidentify else ""))
     return made
+
+
+@cache
+def prepare() -> None:
+    """Import what encodes and checks: two seconds that the first report would otherwise wait."""
+    encoders()
+    door.warm()
 
 
 def take(house: House, upload: Upload, file: IO[bytes], subject: Subject) -> Taken:

@@ -17,6 +17,7 @@ from integrations.deidentify.searching import expected, search
 from integrations.deidentify.vocabulary import is_standard_uid
 from integrations.deidentify.writing import part10
 from radloop.domain.errors import Unparsable
+from radloop.pixels.elements import DEFLATED, EXPLICIT_LITTLE
 from radloop.pixels.limits import refuse_above
 from radloop.pixels.part10 import parsing, read_with_pixels
 
@@ -110,7 +111,8 @@ def _checked(ds: Dataset) -> str:
     syntax = UID(str(ds.file_meta.TransferSyntaxUID))
     if not is_standard_uid(syntax):
         raise Unparsable("the transfer syntax is none of the standard")
-    return str(syntax)
+    # Whoever read the data set has inflated it.
+    return EXPLICIT_LITTLE if syntax in DEFLATED else str(syntax)
 
 
 def _patient(ds: Dataset, keys: Pseudonyms) -> str:

@@ -33,10 +33,7 @@ def decompressed(data: bytes, limits: Limits) -> Dataset:
         raise Unsearchable("the pixels were not decoded in time") from None
     if done.returncode:
         raise Unsearchable("the pixels could not be decoded")
-    ds = read_with_pixels(done.stdout, limits)
-    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
-        ds.pop(keyword, None)
-    return ds
+    return read_with_pixels(done.stdout, limits)
 
 
 def main(limits: Limits) -> None:

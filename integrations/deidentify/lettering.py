@@ -63,12 +63,26 @@ def find_lettering(picture: Grey) -> tuple[Box, ...]:
     found: list[Box] = []
     for size in _OPENINGS:
         for standing_out in (
-            scaled - ndimage.grey_opening(scaled, size=(size, size)),
-            ndimage.grey_closing(scaled, size=(size, size)) - scaled,
+            scaled - _slid(_slid(scaled, size, np.minimum), size, np.maximum),
+            _slid(_slid(scaled, size, np.maximum), size, np.minimum) - scaled,
         ):
             for contrast in _CONTRASTS:
                 found += _rows(_glyphs(scaled, standing_out > contrast))
     return tuple(dict.fromkeys(found))
+
+
+def _slid(picture: Grey, size: int, extreme: np.ufunc) -> Grey:
+    """The extreme of a square window around every pixel; by doublings, so that its size costs next to nothing."""
+    out = np.pad(picture, size // 2, mode="edge")
+    for _ in range(2):
+        width = 1
+        while 2 * width <= size:
+            out = extreme(out[:-width], out[width:])
+            width *= 2
+        if rest := size - width:
+            out = extreme(out[:-rest], out[rest:])
+        out = out.T
+    return out
 
 
 def _scaled(picture: Grey) -> Grey | None:

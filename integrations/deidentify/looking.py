@@ -9,6 +9,7 @@ from integrations.deidentify import masking
 from integrations.deidentify.decompress import decompressed
 from integrations.deidentify.lettering import Box, find_lettering
 from integrations.deidentify.options import Options
+from integrations.deidentify.pixels import frames_of
 from integrations.deidentify.refusals import BurnedIn
 from integrations.deidentify.writing import part10
 from radloop.pixels import decode
@@ -78,7 +79,7 @@ class Looker:
 
     def _look(self, ds: Dataset) -> list[Box]:
         data = part10(ds, self.transfer_syntax_uid)
-        count = decode(data, 0, self._options.limits).frames
+        count = frames_of(ds)
         frames = range(count) if count <= MOST_LOOKS else range(0, count, -(-count // MOST_LOOKS))
         self.looked = len(frames) == count
         found = (find_lettering(decode(data, frame, self._options.limits).pixels) for frame in frames)

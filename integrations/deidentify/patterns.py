@@ -17,7 +17,10 @@ PATTERNS: Final = {
         rf"|\b\d{{1,2}}[ .-](?:{_MONTHS})[a-z]*[ .,-]+\d{{2,4}}",
         re.IGNORECASE,
     ),
-    "a person's title": re.compile(r"\b(?:dr|mr|mrs|ms|prof|herr|frau|mme)\b\.?\s+[a-z]", re.IGNORECASE),
+    # MR in capitals is a modality.
+    "a person's title": re.compile(
+        r"\b(?:Dr|Mr|Mrs|Ms|Prof|Herr|Frau|Mme)\b\.?\s+[A-Z]|\b(?:DR\.|PROF\.?|MRS\.?|MR\.|HERR|FRAU)\s+[A-Z]"
+    ),
     "a person's name": re.compile(r"\w\^\w"),
 }
 

@@ -51,8 +51,6 @@ def tidy(ds: Dataset, transfer_syntax_uid: str) -> None:
         element.value = without_comments(element.value, transfer_syntax_uid, frames_of(ds))
         element.VR, element.is_undefined_length = "OB", True
         return
-    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
-        ds.pop(keyword, None)
     size = native_size(ds)
     if len(element.value) < size:
         raise Unsearchable("the pixels are shorter than the header says")

@@ -36,7 +36,8 @@ def without_comments(value: bytes, transfer_syntax_uid: str, frames: int) -> byt
     if transfer_syntax_uid not in COMPRESSED:
         raise Unsearchable("pixels in a compression that cannot be searched for text")
     out = bytearray(value)
-    places = list(_fragments(out))
+    table, *places = _fragments(out)
+    _check_table(out, table, places)
     if transfer_syntax_uid in _JPEG | _JPEG_2000:
         blank = _blank_jpeg if transfer_syntax_uid in _JPEG else _blank_jpeg_2000
         for image in _images(places, frames):
@@ -45,17 +46,26 @@ def without_comments(value: bytes, transfer_syntax_uid: str, frames: int) -> byt
 
 
 def _fragments(value: bytearray) -> Iterator[tuple[int, int]]:
-    """Start and end of every fragment; the Basic Offset Table, which comes first, is left out."""
-    at, first = 0, True
+    """Start and end of the Basic Offset Table, then of every fragment."""
+    at = 0
+    if value[:4] != b"\xfe\xff\x00\xe0":
+        raise Unsearchable("the pixels are not in the form of compressed ones")
     while value[at : at + 4] == b"\xfe\xff\x00\xe0":
         end = at + 8 + int.from_bytes(value[at + 4 : at + 8], "little")
         if end > len(value):
             raise Unsearchable("a fragment of the pixels is longer than the pixels")
-        if not first:
-            yield at + 8, end
-        at, first = end, False
+        yield at + 8, end
+        at = end
     if any(value[at:].replace(b"\xfe\xff\xdd\xe0", b"", 1)):
         raise Unsearchable("something follows the last fragment of the pixels")
+
+
+def _check_table(value: bytearray, table: tuple[int, int], places: list[tuple[int, int]]) -> None:
+    """The table is empty, or says where fragments begin: it has room for nothing else."""
+    start, end = table
+    offsets = {int.from_bytes(value[at : at + 4], "little") for at in range(start, end, 4)}
+    if not offsets <= {place - 8 - end for place, _ in places}:
+        raise Unsearchable("the table of offsets of the pixels is none")
 
 
 def _images(places: list[tuple[int, int]], frames: int) -> list[list[tuple[int, int]]]:

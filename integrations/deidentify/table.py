@@ -91,7 +91,7 @@ DESCRIPTORS: Final = tags(
 )  # fmt: skip
 # Bytes that an image cannot be shown or measured without.
 BULK: Final = tags(
-    "PixelData", "FloatPixelData", "DoubleFloatPixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
+    "PixelData", "FloatPixelData", "DoubleFloatPixelData",
     "LUTData", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData",
     "SegmentedRedPaletteColorLookupTableData", "SegmentedGreenPaletteColorLookupTableData",
     "SegmentedBluePaletteColorLookupTableData",

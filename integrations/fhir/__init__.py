@@ -1,8 +1,8 @@
 """FHIR R4 towards the hospital's EHR: reports out, by conditional create.
 
-`ADAPTER` is what the delivery flow sees.
+`ADAPTER` is what the delivery flow sees; `capabilities` asks whether a server is there.
 """
 
-from integrations.fhir.adapter import ADAPTER, FhirAdapter
+from integrations.fhir.adapter import ADAPTER, FhirAdapter, capabilities
 
-__all__ = ["ADAPTER", "FhirAdapter"]
+__all__ = ["ADAPTER", "FhirAdapter", "capabilities"]

@@ -37,6 +37,29 @@ class FhirAdapter:
             return (error,) * len(parcels)
 
 
+def capabilities(peer: Peer) -> None:
+    """Ask for its CapabilityStatement (FHIR R4 section 3.1.0.10): whether it is there, and takes our token.
+
+    Raises:
+        Unavailable: it cannot be reached, or not now.
+        RefusedByPeer: it refused.
+        Permanent: it has no address, or what it needs of ours cannot be used.
+    """
+    outcome = asyncio.run(_capabilities(peer))
+    if isinstance(outcome, RadloopError):
+        raise outcome
+
+
+async def _capabilities(peer: Peer) -> Accepted | RadloopError:
+    try:
+        async with _client(peer) as client, asyncio.timeout(peer.connect_seconds + peer.answer_seconds):
+            async with client.stream("GET", "metadata") as response:
+                body = await _start_of_body(response)
+                return outcome_of(peer.name, response.status_code, response.headers.get("Retry-After", ""), body)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
+        return Unavailable(f"peer {peer.name} cannot be reached: {type(error).__name__}")
+
+
 async def _send(peer: Peer, parcels: Sequence[Parcel]) -> tuple[Accepted | RadloopError, ...]:
     outcomes: list[Accepted | RadloopError] = []
     failures = 0

@@ -1,7 +1,8 @@
 """HL7 v2 over MLLP: results out; orders, patient updates and reports in.
 
-`ADAPTER` is what the delivery flow sees. The gateway feeds a `Decoder`, reads with `parse`, asks `kind_of` or
-`refusal_of`, reads with `read_order`, `read_patient_update` or `read_reports`, and answers with `acknowledge`.
+`ADAPTER` is what the delivery flow sees; `reach` tries whether a peer is there. The gateway feeds a `Decoder`, reads
+with `parse`, asks `kind_of` or `refusal_of`, reads with `read_order`, `read_patient_update` or `read_reports`, and
+answers with `acknowledge`.
 """
 
 from integrations.hl7.acknowledgements import (
@@ -11,7 +12,7 @@ from integrations.hl7.acknowledgements import (
     acknowledge_unreadable,
     refusal_of,
 )
-from integrations.hl7.adapter import ADAPTER, Hl7Adapter
+from integrations.hl7.adapter import ADAPTER, Hl7Adapter, reach
 from integrations.hl7.framing import Decoder, frame
 from integrations.hl7.message import Message, Segment, parse
 from integrations.hl7.orders import MessageKind, PatientUpdate, kind_of, read_order, read_patient_update
@@ -36,6 +37,7 @@ __all__ = [
     "frame",
     "kind_of",
     "parse",
+    "reach",
     "read_order",
     "read_patient_update",
     "read_reports",

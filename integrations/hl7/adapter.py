@@ -45,6 +45,17 @@ class Hl7Adapter:
         return (*outcomes, *[failure] * (len(parcels) - len(outcomes)))
 
 
+def reach(peer: Peer) -> None:
+    """Open a connection, with TLS where it is set, and close it: HL7 has no question that leaves no trace there.
+
+    Raises:
+        Unavailable: it cannot be reached.
+        Permanent: it has no address, or its TLS files cannot be used.
+    """
+    with _connected(peer):
+        pass
+
+
 class _Connection:
     """One connection; not `usable` once an answer failed to come: a late one would be taken for the next message's."""
 

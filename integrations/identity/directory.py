@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from integrations.identity.refusals import WrongCredentials, is_usable
@@ -50,7 +50,7 @@ class Question:
     starttls: bool
     ca: str
     bind_dn: str
-    bind_password: str
+    bind_password: str = field(repr=False)
     user_base: str
     user_filter: str
     group_base: str
@@ -59,7 +59,7 @@ class Question:
     disabled_filter: str
     seconds: float
     name: str
-    password: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import base64
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Final
 from urllib.parse import quote_plus, urlencode
@@ -35,9 +35,9 @@ class Started:
     """A login that has gone to the provider. All but `url` stay here, bound to the browser that began it."""
 
     url: str
-    state: str
-    nonce: str
-    verifier: str
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
+    verifier: str = field(repr=False)
 
 
 class Provider:

@@ -1,7 +1,7 @@
 """What every action of the record means, and which event of PS3.15 A.5 it is: one table for syslog, ATNA and FHIR.
 
-Events are those of PS3.16 CID 400, types those of CID 401, both coded in DCM. `docs/audit-record.md` is this table, and a
-test finds every action that the code writes in it.
+Events are those of PS3.16 CID 400, types those of CID 401, both coded in DCM. `docs/audit-record.md` is this table, and
+a test finds every action that the code writes in it.
 """
 
 from collections.abc import Mapping

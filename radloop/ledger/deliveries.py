@@ -122,6 +122,15 @@ def unfinished(conn: Connection, limit: int | None = None) -> tuple[Delivery, ..
     return _deliveries(conn, query.limit(limit))
 
 
+def parked(conn: Connection, limit: int, after: str | None = None) -> tuple[Delivery, ...]:
+    """Deliveries that wait for a person, the oldest first; those after the one of this id where it is given."""
+    query = _select().where(_d.state == DeliveryState.PARKED).order_by(_d.queued_at, _d.id)
+    if after is not None:
+        last = select(_d.queued_at).where(_d.id == after).scalar_subquery()
+        query = query.where(or_(_d.queued_at > last, and_(_d.queued_at == last, _d.id > after)))
+    return _deliveries(conn, query.limit(limit))
+
+
 def of_versions(conn: Connection, version_ids: Collection[str]) -> tuple[Delivery, ...]:
     """Every delivery of these versions, in the order they were queued."""
     return _deliveries(conn, _select().where(_d.version_id.in_(version_ids)).order_by(_d.queued_at, _d.id))

@@ -60,6 +60,12 @@ def of_alarm(conn: Connection, alarm_id: str) -> tuple[Notice, ...]:
     return tuple(_notice(row) for row in conn.execute(query))
 
 
+def untold(conn: Connection, limit: int) -> tuple[Notice, ...]:
+    """Notices that nobody got, given up or still tried, the newest first."""
+    query = select(notices).where(_n.state != NoticeState.SENT).order_by(_n.at.desc(), _n.id).limit(limit)
+    return tuple(_notice(row) for row in conn.execute(query))
+
+
 def _leave(conn: Connection, notice_id: str, **values: Any) -> bool:
     condition = (_n.id == notice_id, _n.state == NoticeState.QUEUED)
     free: dict[str, Any] = {"lease_owner": None, "lease_until": None}

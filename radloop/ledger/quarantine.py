@@ -1,6 +1,6 @@
 """Bad input that was set aside."""
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, and_, func, insert, or_, select
 
 from radloop.domain.ids import new_id, utc_now
 from radloop.domain.records import Blob, Quarantined
@@ -35,8 +35,13 @@ def counts(conn: Connection) -> dict[str, int]:
     return {row.reason: row.number for row in conn.execute(query)}
 
 
-def latest(conn: Connection, limit: int | None = None) -> tuple[Quarantined, ...]:
-    """What was set aside, newest first."""
+def latest(conn: Connection, limit: int | None = None, before: str | None = None) -> tuple[Quarantined, ...]:
+    """What was set aside, newest first; before the one of this id where it is given."""
+    query = select(quarantine).order_by(quarantine.c.at.desc(), quarantine.c.id).limit(limit)
+    if before is not None:
+        last = select(quarantine.c.at).where(quarantine.c.id == before).scalar_subquery()
+        same = and_(quarantine.c.at == last, quarantine.c.id > before)
+        query = query.where(or_(quarantine.c.at < last, same))
     return tuple(
         Quarantined(
             id=row.id,
@@ -45,5 +50,5 @@ def latest(conn: Connection, limit: int | None = None) -> tuple[Quarantined, ...
             blob=Blob(row.blob_key, row.blob_sha256, row.blob_size) if row.blob_key else None,
             at=row.at,
         )
-        for row in conn.execute(select(quarantine).order_by(quarantine.c.at.desc(), quarantine.c.id).limit(limit))
+        for row in conn.execute(query)
     )

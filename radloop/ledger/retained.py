@@ -93,8 +93,6 @@ class Part(StrEnum):
     """Images as they were received, and the pictures and heatmaps made of them."""
     REPORTS = "REPORTS"
     """What was sent: SR, SC, SEG, ORU, DiagnosticReport."""
-    UPLOADS = "UPLOADS"
-    """What was handed in by hand and its time is over; `flows.uploads` deletes it."""
 
 
 _s, _v, _d, _h, _p = signoffs.c, study_versions.c, deletions.c, legal_holds.c, retention_previews.c

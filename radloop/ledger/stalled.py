@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
@@ -12,7 +12,7 @@ from radloop.ledger.tables import audit_events, breakers, deliveries, instances,
 from radloop.ledger.watching import notices
 
 _v, _d, _n = study_versions.c, deliveries.c, notices.c
-WAITING = (DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.PARKED)
+WAITING: Final = (DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.PARKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,9 @@ class Stalled:
 
     count: int = 0
     since: datetime | None = None
+
+
+NOTHING: Final = Stalled()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

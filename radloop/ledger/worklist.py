@@ -38,7 +38,7 @@ _v = study_versions.c
 _EARLIER: Final = study_versions.alias("earlier")
 _LATER: Final = study_versions.alias("later")
 # A literal, so that the index of open versions is used: no database sees through a parameter.
-_SIGNED: Final = literal_column("'SIGNED'")
+_SIGNED: Final = literal_column("'SIGNED'", String)
 
 
 class Place(StrEnum):
@@ -83,8 +83,8 @@ class Cursor:
 class Entry:
     """One study of the list. `ordered` is the priority of its order, `urgency` what decides its place.
 
-    `reason` is why no model read it, or why it is tried again. `patient_name`, `birth_date` (eight digits), `sex` and
-    `description` are '' before its images were looked at.
+    `reason` is why no model read it, or why it is tried again. `patient_name`, `birth_date` and `study_date` (eight
+    digits), `sex` and `description` are '' before its images were looked at.
     """
 
     version_id: str
@@ -102,6 +102,7 @@ class Entry:
     patient_name: str
     birth_date: str
     sex: str
+    study_date: str
     description: str
 
     @property
@@ -250,7 +251,7 @@ def _beyond(inner: Any, after: Cursor) -> ColumnElement[bool]:
 def _entries(conn: Connection, keys: Any) -> tuple[Entry, ...]:
     read = _has_result(results.c.status == ResultStatus.OK)
     query = (
-        select(study_versions, keys.c.rank, keys.c.since, read.label("read"), _STUDY, *_HEADER)
+        select(study_versions, keys.c.rank, keys.c.since, read.label("read"), *_SHOWN)
         .join(keys, _v.id == keys.c.id)
         .join(studies, _v.study_id == studies.c.id)
         .outerjoin(study_headers, study_headers.c.study_id == studies.c.id)
@@ -259,8 +260,15 @@ def _entries(conn: Connection, keys: Any) -> tuple[Entry, ...]:
     return tuple(_entry(row) for row in conn.execute(query))
 
 
-_STUDY: Final = studies.c["patient_id", "accession_number"]
-_HEADER: Final = study_headers.c["patient_name", "birth_date", "sex", "description"]
+_SHOWN: Final[tuple[ColumnElement[Any], ...]] = (
+    studies.c.patient_id,
+    studies.c.accession_number,
+    study_headers.c.patient_name,
+    study_headers.c.birth_date,
+    study_headers.c.sex,
+    study_headers.c.study_date,
+    study_headers.c.description,
+)
 
 
 def _entry(row: Row[Any]) -> Entry:
@@ -280,6 +288,7 @@ def _entry(row: Row[Any]) -> Entry:
         patient_name=row.patient_name or "",
         birth_date=row.birth_date or "",
         sex=row.sex or "",
+        study_date=row.study_date or "",
         description=row.description or "",
     )
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from radloop.domain.enums import PeerRole, Qualification, Urgency
+from radloop.settings import crons
 
 # PS3.5 Table 6.2-1, AE: at most 16 characters, no backslash, no control characters, not only spaces.
 AE_TITLE_PATTERN = r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]{0,15}$"
@@ -241,6 +242,11 @@ class Schedule(Section):
     since: str = Field(
         "1d", pattern=r"^[0-9]+[hd]$", description="how far back: 12h or 1d; audit: the first one, where not given 90d"
     )
+
+    @field_validator("cron")
+    @classmethod
+    def _is_a_time(cls, cron: str) -> str:
+        return crons.check(cron)
 
     @model_validator(mode="after")
     def _ingest_has_one_source(self) -> "Schedule":

@@ -68,16 +68,14 @@ def add_actor(
             raise Rejected("there is no such actor" if renew else "there is an actor of this name already (--renew)")
         made = _ensured(change, name, ActorKind.MACHINE if machine else ActorKind.PERSON, role)
         scopes = _scopes(change, made, scope)
-        asked = expires or (MACHINE_EXPIRES if made.kind is ActorKind.MACHINE else NEVER)
-        ends = moment_of(asked, utc_now())
+        ends = moment_of(expires or (MACHINE_EXPIRES if made.kind is ActorKind.MACHINE else NEVER), utc_now())
         secret = tokens.issue(change.conn, made, scopes=scopes, expires_at=ends)
         change.record("actor.token" if renew else "actor.add", "actor", made.id, _worded(role or scopes))
     if as_json:
         row = {"id": made.id, "name": made.name, "kind": made.kind, "token": secret}
         print_json({**row, "scopes": worded_scopes(scopes), "expires_at": ends.isoformat() if ends else None})
     else:
-        say(f"{made.kind} {made.name}\ntoken, shown once: {secret}")
-        say(f"may: {_worded(scopes) or 'what its owner may'}; ends: {ends:%Y-%m-%d}" if ends else "it does not end")
+        say(f"{made.kind} {made.name}\ntoken, shown once: {secret}\n{told(scopes, ends)}")
 
 
 @actor.command("list")
@@ -86,19 +84,11 @@ def list_actors(*, as_json: JsonOption = False, home: HomeOption = None) -> None
     from radloop.ledger import actors
 
     with open_desk(home).reading() as conn:
-        rows = [_row(one) for one in actors.entries(conn)]
+        found = actors.entries(conn)
     if as_json:
-        print_json(rows)
+        print_json([_row(one) for one in found])
     else:
-        columns = ("id", "name", "kind", "roles", "disabled", "password")
-        print_table(
-            "Actors",
-            columns,
-            (
-                (*list(row.values())[:3], _worded(row["roles"]), row["disabled_at"], _yes(row["password"]))
-                for row in rows
-            ),
-        )
+        print_table("Actors", ("id", "name", "kind", "roles", "disabled", "password"), map(_cells, found))
 
 
 @actor.command("roles")
@@ -221,6 +211,11 @@ def worded_scopes(scopes: Iterable[Permission] | None) -> list[str] | None:
     return None if scopes is None else sorted(scopes)
 
 
+def told(scopes: Iterable[Permission] | None, ends: datetime | None) -> str:
+    """What a token may, and until when, for a person."""
+    return f"may: {_worded(scopes) or 'what its owner may'}; ends: {f'{ends:%Y-%m-%d}' if ends else NEVER}"
+
+
 def hashed(password: str) -> str:
     """The argon2id hash of a password, as OWASP's Password Storage Cheat Sheet has it: 19 MiB, two rounds, one lane.
 
@@ -282,9 +277,10 @@ def _row(one: "Entry") -> dict[str, object]:
     }
 
 
+def _cells(one: "Entry") -> tuple[object, ...]:
+    said = one.actor
+    return (said.id, said.name, said.kind, _worded(one.roles), one.disabled_at, "yes" if one.password else "")
+
+
 def _worded(names: Iterable[str] | None) -> str:
     return ", ".join(sorted(names or ()))
-
-
-def _yes(value: object) -> str:
-    return "yes" if value else ""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 DirArgument = Annotated[Path, typer.Argument(help="The backup's folder, outside the home.", metavar="DIR")]
 REMINDER = (
-    "what was deleted after this backup was made is back: `radloop retain --dry-run`, then `radloop retain`, delete by "
-    "policy what is due; uploads, and training copies of consent withdrawn since, have to be deleted by hand"
+    "what was deleted after this backup was made is back: `radloop retain --dry-run`, then `radloop retain`, delete "
+    "what is due by policy; consent that was withdrawn since, and holds set since, have to be entered again"
 )
 
 

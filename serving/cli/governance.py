@@ -1,43 +1,18 @@
-"""What governance and IT look after: audit, keys, quarantine."""
+"""What governance and IT look after: keys, quarantine."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radloop.domain.enums import ActorKind
-from radloop.domain.errors import IntegrityError, Rejected
+from radloop.domain.errors import IntegrityError
 from serving.cli.desk import HomeOption, JsonOption, TokenOption, open_desk
 from serving.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from radloop.domain.records import Quarantined
 
-audit = typer.Typer(help="The record of who did what.", no_args_is_help=True)
 keys = typer.Typer(help="The keys that protect bytes at rest, and the one that signs.", no_args_is_help=True)
 quarantine = typer.Typer(help="Bad input that was set aside.", no_args_is_help=True)
-
-
-@audit.command("verify")
-def verify_audit(*, as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """Walk the whole record: any edit, deletion, reorder or cut is found. Exit code 5 where there is one."""
-    from radloop.audit import Sealer, verify
-
-    desk = open_desk(home)
-    key, anchor = desk.keyring.audit_key, desk.settings.audit_anchor
-    before = verify(desk.ledger, key, anchor)
-    if before.sound and before.waiting:
-        # While no runner seals, what waits is sealed here: a row that nobody sealed proves nothing.
-        while Sealer(desk.ledger, key, anchor).seal():
-            pass
-    verdict = verify(desk.ledger, key, anchor) if before.sound else before
-    if as_json:
-        print_json(
-            {"sound": verdict.sound, "sealed": verdict.sealed, "waiting": verdict.waiting, "fault": verdict.fault}
-        )
-    else:
-        say(f"{verdict.sealed} records hold, {verdict.waiting} wait for the sealer")
-    if not verdict.sound:
-        raise IntegrityError(f"the audit was changed: {verdict.fault}")
 
 
 @keys.command("rotate")

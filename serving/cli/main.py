@@ -13,6 +13,7 @@ from radloop.domain.errors import RadloopError
 from serving.cli import (
     access,
     alarms,
+    audit,
     backup,
     baselines,
     certs,
@@ -24,6 +25,7 @@ from serving.cli import (
     governance,
     ingest,
     lineage,
+    links,
     processes,
     promotion,
     queue,
@@ -138,12 +140,13 @@ for name, group in (
     ("quarantine", governance.quarantine),
     ("actor", access.actor),
     ("token", tokens.app),
-    ("audit", governance.audit),
+    ("audit", audit.app),
     ("keys", governance.keys),
     ("certs", certs.app),
     ("models", standing.models),
     ("report", reports.app),
     ("hold", retention.app),
+    ("link", links.app),
 ):
     app.add_typer(group, name=name)
 

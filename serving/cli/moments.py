@@ -14,7 +14,7 @@ def since(text: str, now: datetime) -> datetime:
     Raises:
         SettingsError: neither.
     """
-    if span := _span(text):
+    if (span := _span(text)) is not None:
         return now - span
     try:
         return _time(text)
@@ -29,7 +29,7 @@ def until(text: str, now: datetime) -> datetime:
         SettingsError: neither.
     """
     try:
-        at = now + span if (span := _span(text)) else _time(text)
+        at = now + span if (span := _span(text)) is not None else _time(text)
     except (ValueError, OverflowError):
         at = now
     if at <= now:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radloop.domain.errors import NotFound, SettingsError
+from radloop.domain.errors import SettingsError
 from serving.cli.desk import Desk, HomeOption, JsonOption, TokenOption, open_desk
 from serving.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -65,9 +65,9 @@ def resend(
     home: HomeOption = None,
 ) -> None:
     """Send deliveries again, with the same bytes and identifiers."""
-    from radloop.ledger import deliveries
+    from flows import outbox
 
-    _change(open_desk(home, token), Chosen(tuple(ids or ()), parked, peer), ("delivery.resend", "", deliveries.resend))
+    _change(open_desk(home, token), Chosen(tuple(ids or ()), parked, peer), outbox.RESEND, outbox.resend)
 
 
 @app.command()
@@ -81,21 +81,20 @@ def drop(
     home: HomeOption = None,
 ) -> None:
     """Give deliveries up, with a reason."""
-    from radloop.ledger import deliveries
+    from functools import partial
+
+    from flows import outbox
 
     if not why.strip():
         raise SettingsError("--why: expected a reason")
-    _change(open_desk(home, token), Chosen(tuple(ids or ()), parked, peer), ("delivery.drop", why, deliveries.drop))
+    chosen = Chosen(tuple(ids or ()), parked, peer)
+    _change(open_desk(home, token), chosen, outbox.DROP, partial(outbox.drop, why=why))
 
 
-def _change(desk: Desk, chosen: Chosen, verb: "tuple[str, str, Callable[[Connection, str], bool]]") -> None:
-    action, detail, apply = verb
+def _change(desk: Desk, chosen: Chosen, action: str, apply: "Callable[[Connection, str, Sequence[str]], None]") -> None:
     with desk.changing() as change:
         wanted = _select(change.conn, chosen)
-        for delivery_id in wanted:
-            if not apply(change.conn, delivery_id):
-                raise NotFound(f"there is no open delivery {delivery_id}; nothing was changed")
-            change.record(action, "delivery", delivery_id, detail)
+        apply(change.conn, change.actor.name, wanted)
     say(f"{len(wanted)} deliveries: {action.removeprefix('delivery.')}")
 
 

@@ -17,6 +17,7 @@ from typer.main import get_command
 from radloop.domain.access import Permission, Role
 from radloop.settings import Settings
 from serving.cli.access import permission_table
+from serving.cli import compliance
 from serving.cli.exits import EXPLAINED
 from serving.cli.main import app
 from serving.cli.output import say
@@ -32,7 +33,14 @@ def documents() -> dict[str, str]:
         "cli.md": "\n".join(_commands()) + "\n",
         "settings.md": "\n".join(_settings()) + "\n",
         "access.md": "\n".join(_access()) + "\n",
+        "compliance.md": "\n".join((*_marked(compliance.document()),)) + "\n",
     }
+
+
+def _marked(lines: Iterator[str]) -> Iterator[str]:
+    """The title, then the word that the page is made, then the rest."""
+    yield from (next(lines), "", MADE)
+    yield from lines
 
 
 def _commands() -> Iterator[str]:
@@ -98,9 +106,9 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
 
 def _access() -> Iterator[str]:
     yield from ("# Who may do what", "", MADE, "")
-    yield "What no role grants is refused. A person has the roles of their groups (`[login.groups]` of radloop.toml), or"
-    yield "those of `radloop actor roles` where the site has no directory. A machine has none: its token has scopes, which"
-    yield "are permissions. [Sign-on](sign-on.md) says how people come in."
+    yield "What no role grants is refused. A person has the roles of their groups (`[login.groups]` of radloop.toml),"
+    yield "or those of `radloop actor roles` where the site has no directory. A machine has none: its token has scopes,"
+    yield "which are permissions. [Sign-on](sign-on.md) says how people come in."
     yield from ("", "| | " + " | ".join(f"`{role}`" for role in Role) + " |", "|---|" + ":-:|" * len(Role))
     for name, row in permission_table().items():
         yield f"| `{name}` | " + " | ".join("x" if may else "" for may in row.values()) + " |"

@@ -72,7 +72,7 @@ def run_report(
 
     desk = open_desk(home, token)
     actor = desk.actor()
-    with _house(desk) as house:
+    with house_of(desk) as house:
         report = make(house, period_of(days, start, end), actor.name, model)
     if as_json:
         print_json(_row(report))
@@ -113,7 +113,7 @@ def show_report(
 
     if output is None and file is ReportFile.PDF:
         raise Rejected("a PDF is no text for a terminal: name a file with -o")
-    with _house(open_desk(home)) as house:
+    with house_of(open_desk(home)) as house:
         found = verify(house, report)
         data = found.manifest.encode() if file is ReportFile.MANIFEST else content(house, found, FILES[file])
     _give(data, output)
@@ -129,7 +129,7 @@ def verify_report(
     """Hold a report's files against its digest, and the digest against the site's signature. Exit code 5: changed."""
     from flows.audits.keeping import verify
 
-    with _house(open_desk(home)) as house:
+    with house_of(open_desk(home)) as house:
         found = verify(house, report)
     if as_json:
         print_json({**_row(found), "sound": True})
@@ -147,7 +147,7 @@ def save_report(
     """Write a report with its manifest and signature into a folder, to be checked anywhere."""
     from flows.audits.keeping import save
 
-    with _house(open_desk(home)) as house:
+    with house_of(open_desk(home)) as house:
         written = save(house, report, folder)
     say("\n".join(map(str, written)))
 
@@ -169,7 +169,7 @@ def show_readers(
 
     desk = open_desk(home, token)
     actor = desk.actor()
-    with _house(desk) as house:
+    with house_of(desk) as house:
         pages = pages_for(house, actor, period_of(days, start, end), reader, model)
     if as_json:
         print_json([_page_row(page) for page in pages])
@@ -200,7 +200,7 @@ def export(
 
     desk = open_desk(home, token)
     actor = desk.actor()
-    with _house(desk) as house:
+    with house_of(desk) as house:
         data = exported(house, format_.value, period_of(days, start, end), actor.name, model, identifiers=identifiers)
     _give(data, output)
 
@@ -217,7 +217,7 @@ def roi(
     """Reckon the business case of a period from what was measured, at the site's own rates ([roi] of radloop.toml)."""
     from flows.audits.business import business
 
-    with _house(open_desk(home)) as house:
+    with house_of(open_desk(home)) as house:
         case = business(house, period_of(days, start, end), model)
         currency = house.settings.roi.currency
     if as_json:
@@ -354,7 +354,8 @@ def _amount(value: float | None) -> str:
 
 
 @contextmanager
-def _house(desk: Desk) -> "Iterator[House]":
+def house_of(desk: Desk) -> "Iterator[House]":
+    """The flows' view of a home, for one command."""
     from flows.house import open_house
 
     house = open_house(desk.settings)

@@ -1,20 +1,21 @@
 """What hospital IT sets up and shows: schedules and the conformance statement."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radloop.domain.errors import Unavailable
-from serving.cli.desk import Desk, HomeOption, JsonOption, TokenOption, open_desk
+from radloop.domain.errors import SettingsError, Unavailable
+from serving.cli.desk import HomeOption, JsonOption, TokenOption, open_desk
 from serving.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from radloop.settings import Settings
+    from radloop.settings import Schedule
 
-schedule = typer.Typer(help="Flows that run by the clock: list, pause, resume, run.", no_args_is_help=True)
+schedule = typer.Typer(help="Flows that run by the clock: list, add, remove, pause, resume, run.", no_args_is_help=True)
 
-NameArgument = Annotated[str, typer.Argument(help="The schedule's name in radloop.toml.")]
+NameArgument = Annotated[str, typer.Argument(help="The schedule's name.")]
 
 
 def conformance(*, home: HomeOption = None) -> None:
@@ -26,18 +27,52 @@ def conformance(*, home: HomeOption = None) -> None:
 
 @schedule.command("list")
 def list_schedules(*, as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """List the schedules: when they run, whether they are paused, how they last ended."""
+    """List the schedules: when they run, whether they are paused, how they last ended. Exit code 3: Prefect is away."""
     from flows import schedules
 
-    rows = [
-        {**asdict(row), "next_at": _iso(row.next_at), "last_at": _iso(row.last_at)}
-        for row in schedules.show(_with_server(open_desk(home)))
-    ]
+    desk = open_desk(home)
+    shown = schedules.show(desk.settings, desk.ledger)
+    rows = [{**asdict(row), "next_at": _iso(row.next_at), "last_at": _iso(row.last_at)} for row in shown.rows]
     if as_json:
         print_json(rows)
     else:
-        columns = ("name", "flow", "cron", "paused", "next", "last", "ended")
+        columns = ("name", "flow", "cron", "paused", "from", "registered", "next", "last", "ended")
         print_table("Schedules", columns, (tuple(row.values()) for row in rows))
+    if not shown.prefect:
+        raise Unavailable("the Prefect server is away: nothing runs by the clock now (radloop up --wait)")
+
+
+@schedule.command()
+def add(
+    name: Annotated[str, typer.Argument(help="What the new schedule is called.")],
+    *,
+    flow: Annotated[str, typer.Option("--flow", help="ingest, watch, retrain, audit or retain.")],
+    cron: Annotated[str, typer.Option("--cron", help='When, in UTC, e.g. "0 3 * * *".')],
+    peer: Annotated[str | None, typer.Option("--peer", help="ingest: the peer that is queried.")] = None,
+    folder: Annotated[Path | None, typer.Option("--folder", help="ingest: the folder that is imported.")] = None,
+    modality: Annotated[str, typer.Option("--modality", help="ingest: only this modality.")] = "",
+    model: Annotated[str | None, typer.Option("--model", help="retrain: the model; audit: this one only.")] = None,
+    since: Annotated[str, typer.Option("--since", help="How far back: 12h or 1d.")] = "1d",
+    token: TokenOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Make a schedule, kept in the ledger; the worker takes it up within seconds, without a restart."""
+    from flows import schedules
+
+    given = {"peer": peer, "folder": folder, "modality": modality, "model": model, "since": since}
+    desk = open_desk(home, token)
+    schedules.add(desk.settings, desk.ledger, name, _schedule({"flow": flow, "cron": cron, **given}), desk.actor().name)
+    say(f"{name}: add")
+
+
+@schedule.command()
+def remove(name: NameArgument, *, token: TokenOption = None, home: HomeOption = None) -> None:
+    """Remove a schedule that was made here or in the console; those of radloop.toml are taken out there."""
+    from flows import schedules
+
+    desk = open_desk(home, token)
+    schedules.remove(desk.settings, desk.ledger, name, desk.actor().name)
+    say(f"{name}: remove")
 
 
 @schedule.command()
@@ -46,8 +81,8 @@ def pause(name: NameArgument, *, token: TokenOption = None, home: HomeOption = N
     from flows import schedules
 
     desk = open_desk(home, token)
-    schedules.pause(_with_server(desk, changing=True), name)
-    _record(desk, "schedule.pause", name)
+    schedules.pause(desk.settings, desk.ledger, name, desk.actor().name)
+    say(f"{name}: pause")
 
 
 @schedule.command()
@@ -56,8 +91,8 @@ def resume(name: NameArgument, *, token: TokenOption = None, home: HomeOption = 
     from flows import schedules
 
     desk = open_desk(home, token)
-    schedules.resume(_with_server(desk, changing=True), name)
-    _record(desk, "schedule.resume", name)
+    schedules.resume(desk.settings, desk.ledger, name, desk.actor().name)
+    say(f"{name}: resume")
 
 
 @schedule.command("run")
@@ -66,34 +101,26 @@ def run_schedule(name: NameArgument, *, token: TokenOption = None, home: HomeOpt
     from flows import schedules
 
     desk = open_desk(home, token)
-    run = schedules.run_now(_with_server(desk, changing=True), name)
-    _record(desk, "schedule.run", name)
-    say(f"run {run} starts within seconds")
+    run = schedules.run_now(desk.settings, desk.ledger, name, desk.actor().name)
+    say(f"{name}: run {run} starts within seconds")
 
 
-def _with_server(desk: Desk, *, changing: bool = False) -> "Settings":
-    """The settings with the port that the Prefect server took.
+def _schedule(given: "dict[str, str | Path | None]") -> "Schedule":
+    """As `[schedules.NAME]` would be read.
 
     Raises:
-        Unavailable: it does not run.
-        Rejected: something is to be changed, and we are no actor here.
+        SettingsError: it cannot be; the message says which option, and what was expected.
     """
-    from radloop.process import announced
+    from pydantic import ValidationError
 
-    if changing:
-        desk.actor()
-    settings = desk.settings
-    said = announced(desk.home, "prefect")
-    port = settings.prefect.port or (said.port if said else None)
-    if not port:
-        raise Unavailable("the Prefect server is not running: radloop up --wait")
-    return settings.model_copy(update={"prefect": settings.prefect.model_copy(update={"port": port})})
+    from radloop.settings import Schedule
 
-
-def _record(desk: Desk, action: str, name: str) -> None:
-    with desk.changing() as change:
-        change.record(action, "schedule", name)
-    say(f"{name}: {action.removeprefix('schedule.')}")
+    try:
+        return Schedule.model_validate({key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = "--" + str(first["loc"][0]) + ": " if first["loc"] else ""
+        raise SettingsError(where + first["msg"].removeprefix("Value error, ")) from None
 
 
 def _iso(at: object) -> str | None:

@@ -7,7 +7,7 @@ import typer
 from radloop.domain.access import granted
 from radloop.domain.enums import ActorKind
 from radloop.domain.errors import NotFound, Rejected
-from serving.cli.access import ScopeOption, entry_of, moment_of, worded_scopes
+from serving.cli.access import ScopeOption, entry_of, moment_of, told, worded_scopes
 from serving.cli.desk import HomeOption, JsonOption, TokenOption, open_desk
 from serving.cli.output import print_json, print_table, say
 
@@ -48,13 +48,12 @@ def issue(
         held = tokens.held(change.conn, secret)
         if held is None:
             raise Rejected("a disabled actor gets no token")
-        until = ends.isoformat() if ends else "never"
-        change.record("token.issue", "token", held.token_id, f"{found.actor.id} until {until}")
+        change.record("token.issue", "token", held.token_id, f"{found.actor.id}: {told(scopes, ends)}")
     if as_json:
         row = {"id": held.token_id, "owner": owner, "name": name.strip(), "token": secret}
         print_json({**row, "scopes": worded_scopes(scopes), "expires_at": ends.isoformat() if ends else None})
     else:
-        say(f"{held.token_id}\ntoken, shown once: {secret}\nends: {until}")
+        say(f"{held.token_id}\ntoken, shown once: {secret}\n{told(scopes, ends)}")
 
 
 @app.command("list")

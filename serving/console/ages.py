@@ -1,4 +1,4 @@
-"""How old a patient is, as readers say it."""
+"""How old a patient is and when a study was made, as readers say it."""
 
 from datetime import date
 
@@ -11,3 +11,8 @@ def age_of(birth_date: str, today: date) -> str:
         return ""
     months = (today.year - born.year) * 12 + today.month - born.month - (today.day < born.day)
     return "" if months < 0 else f"{months // 12} y" if months >= 24 else f"{months} mo"
+
+
+def day_of(date_text: str) -> str:
+    """Eight digits as `2026-03-01`; '' where it is none."""
+    return f"{date_text[:4]}-{date_text[4:6]}-{date_text[6:]}" if len(date_text) == 8 else ""

@@ -14,12 +14,19 @@ from flows.house import House
 from radloop.domain.access import Permission
 from radloop.domain.errors import RadloopError
 from serving.console.api.alarms import alarms
+from serving.console.api.images import images
 from serving.console.api.lineage import lineage
 from serving.console.api.models import models
+from serving.console.api.operations import operations
 from serving.console.api.readings import api
 from serving.console.api.reports import reports
+from serving.console.api.schedules import schedules
 from serving.console.api.session import session
+from serving.console.api.studies import studies
 from serving.console.api.uploads import uploads
+from serving.console.api.votes import votes
+from serving.console.api.worklist import worklist
+from serving.console.control_room import ControlRoom
 from serving.console.guard import DEADLINE_SECONDS, Guard
 from serving.console.health import health
 from serving.console.identity import who_of
@@ -28,7 +35,11 @@ from serving.console.pages.home import home
 from serving.console.pages.lineage import lineage_pages
 from serving.console.pages.login import login
 from serving.console.pages.models import model_pages
+from serving.console.pages.open import open_page
+from serving.console.pages.operations import operations_pages
+from serving.console.pages.study import study_page
 from serving.console.pages.upload import upload_pages
+from serving.console.pages.worklist import worklist_page
 from serving.console.reading_room import ReadingRoom
 from serving.console.refusals import answer_http, answer_malformed, answer_ours
 from serving.console.signing_on import Doors
@@ -41,7 +52,13 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     models,
     reports,
     uploads,
+    operations,
+    schedules,
     lineage,
+    worklist,
+    studies,
+    images,
+    votes,
     health,
     static,
     login,
@@ -50,6 +67,10 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     model_pages,
     drift_pages,
     upload_pages,
+    operations_pages,
+    worklist_page,
+    study_page,
+    open_page,
 )
 
 OPEN: Final = frozenset(
@@ -79,6 +100,7 @@ def application(house: House) -> FastAPI:
     app.state.house = house
     app.state.doors = Doors(house.settings)
     app.state.reading_room = ReadingRoom(house)
+    app.state.control_room = ControlRoom(house)
     for router in ROUTERS:
         app.include_router(router)
     for kind, answer in (

@@ -5,7 +5,7 @@ All of it lives in the process: whoever comes after a restart finds the same fro
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -133,8 +133,8 @@ def study_stamp(conn: Connection, version_id: str) -> str:
 
 
 async def while_present(
-    presence: Presence, version_id: str, actor: str, stream: AsyncIterator[str]
-) -> AsyncIterator[str]:
+    presence: Presence, version_id: str, actor: str, stream: AsyncIterable[T]
+) -> AsyncIterator[T]:
     """The stream; while somebody listens to it, they have the study open."""
     with presence.reading(version_id, actor):
         async for text in stream:

@@ -154,6 +154,7 @@ KNOWN: Final = frozenset(
         *("body", "header", "idempotency-key", "authorization", "finding", "kind", "id", "reader", "at", "awareness"),
         *("text", "code", "severity", "laterality", "value", "scheme", "meaning", "conclusion"),
         *("useful", "judgements", "judgement", "result_id", "query", "blinded", "signed", "after"),
+        *("name", "flow", "cron", "peer", "folder", "modality", "model", "since", "paused", "why", "modalities"),
     )
 )
 

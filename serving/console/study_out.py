@@ -65,7 +65,8 @@ class Related(BaseModel):
 
     version_id: str
     number: int
-    at: datetime
+    study_date: str
+    received_at: datetime
     modalities: tuple[str, ...]
     description: str
     place: Place

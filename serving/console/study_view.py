@@ -28,7 +28,7 @@ from radloop.ledger.openings import Opening
 from radloop.ledger.study_headers import StudyHeader
 from radloop.ledger.votes import Vote
 from radloop.ledger.worklist import Entry, Place
-from serving.console.ages import age_of
+from serving.console.ages import age_of, day_of
 from serving.console.api.wire import signoff_of
 from serving.console.reading_room import ReadingRoom
 from serving.console.seen import view
@@ -131,7 +131,8 @@ def _related(conn: Connection, entries: Sequence[Entry]) -> tuple[Related, ...]:
         Related(
             version_id=one.version_id,
             number=one.number,
-            at=one.since,
+            study_date=day_of(one.study_date),
+            received_at=one.since,
             modalities=one.modalities,
             description=one.description,
             place=one.place,
@@ -189,7 +190,7 @@ def _out(room: ReadingRoom, who: Who, found: Found, *, hidden: bool) -> StudyOut
         accession_number=entry.accession_number,
         modalities=entry.modalities,
         description=entry.description,
-        study_date=found.header.study_date,
+        study_date=day_of(found.header.study_date),
         instances=entry.instances,
         blinded=hidden,
         urgent_unseen=_urgent_unseen(found) if hidden else None,

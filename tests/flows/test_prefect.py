@@ -76,6 +76,9 @@ paused = true
 [schedules.quarter]
 flow = "audit"
 cron = "0 6 1 1,4,7,10 *"
+[schedules.tidy]
+flow = "retain"
+cron = "0 2 * * *"
 """
 
 
@@ -103,15 +106,16 @@ def test_schedules_are_listed_paused_resumed_and_run_by_hand(worker: House) -> N
         "look": ("watch", "0 4 * * *", True),
         "night": ("ingest", "0 3 * * *", False),
         "quarter": ("audit", "0 6 1 1,4,7,10 *", False),
+        "tidy": ("retain", "0 2 * * *", False),
     }
-    schedules.pause(worker.settings, "night")
-    schedules.pause(worker.settings, "quarter")
+    for name in ("night", "quarter", "tidy"):
+        schedules.pause(worker.settings, name)
     assert {row.paused for row in schedules.show(worker.settings)} == {True}
-    schedules.resume(worker.settings, "night")
-    schedules.resume(worker.settings, "quarter")
+    for name in ("night", "quarter", "tidy"):
+        schedules.resume(worker.settings, name)
     with pytest.raises(NotFound):
         schedules.pause(worker.settings, "nobody")
-    for name in ("night", "look", "quarter"):
+    for name in rows:
         schedules.run_now(worker.settings, name)
     until(lambda: _ended(worker), 150)
     assert {row.last_state for row in schedules.show(worker.settings)} == {"Completed"}

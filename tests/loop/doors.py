@@ -79,7 +79,7 @@ def reading_of(case: Case, row: Any, reader: SimulatedReader) -> Reading:
 
 def by_rest(stage: Stage, one: Reading) -> None:
     """POST, with the reader's own token; the reader was blinded."""
-    base = f"http://127.0.0.1:{stage.port('console')}/api"
+    base = f"http://127.0.0.1:{stage.port('console')}/api/v1"
     headers = {"Authorization": f"Bearer {stage.tokens[one.reader]}"}
     said = {"finding": one.target, "kind": one.kind.value, "awareness": Awareness.BLINDED.value}
     answer = httpx.post(

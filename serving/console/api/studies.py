@@ -49,7 +49,13 @@ class Shown(BaseModel):
 
 
 @studies.get("/studies/{version_id}")
-def get_study(version_id: OurId, request: Request, house: HouseHere, who: Viewer, blinded: Blinded = False) -> StudyOut:  # noqa: FBT002 - a name of the query
+def get_study(
+    version_id: OurId,
+    request: Request,
+    house: HouseHere,
+    who: Viewer,
+    blinded: Blinded = False,  # noqa: FBT002 - a name of the query
+) -> StudyOut:
     """One study version: the patient, the models' answers with verdicts and votes, priors, sign-off."""
     return open_study(house, _room(request), who, version_id, blinded=blinded)
 

@@ -35,8 +35,8 @@ from serving.console.refusals import Malformed
 worklist = APIRouter(prefix="/api/v1", responses=REFUSALS, tags=["reading"])
 Viewer = Annotated[Who, may(Permission.VIEW_STUDIES)]
 PAGE: Final = 100
-FEWEST: Final = 3
-"""Findings that a row shows, where fewer are called: the most probable ones."""
+FEWEST: Final = 1
+"""Findings that a row shows where none is called: the most probable one."""
 TODAY: Final = "today"
 Short = Annotated[str, Query(max_length=64)]
 

@@ -1,7 +1,6 @@
 """A study: its images to the left, what models and readers say of them to the right. Nothing stands in the way."""
 
-from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
@@ -28,7 +27,7 @@ TEMPLATES: Final = {"alerts": "study_alerts.html", "findings": "study_findings.h
 
 
 class Concept(BaseModel):
-    """Something that a reader can choose by name: for a modification, or an addition to a result."""
+    """Something that a reader can choose by name, for a modification or an addition."""
 
     result_id: str
     finding: str
@@ -46,7 +45,8 @@ def get_study(
     """The page. Opening it is on record before it is shown."""
     warm()
     found = open_study(house, room_of(request), who, version_id, blinded=blinded)
-    return render(request, who, "study.html", **_view(found, who, blinded=blinded), viewer=_viewer(house, found))
+    view = _view(found, who, blinded=blinded)
+    return render(request, who, "study.html", viewer=_viewer(house, found), **view)
 
 
 @study_page.get("/studies/{version_id}/part")
@@ -63,7 +63,8 @@ def get_part(
     return render(request, who, TEMPLATES[name], **_view(found, who, blinded=blinded))
 
 
-def _view(found: StudyOut, who: Who, *, blinded: bool) -> Mapping[str, object]:
+def _view(found: StudyOut, who: Who, *, blinded: bool) -> dict[str, Any]:
+    """What the templates go by, the page's and its parts' alike."""
     return {
         "study": found,
         "leading": [one for one in found.findings if one.leading],
@@ -75,13 +76,12 @@ def _view(found: StudyOut, who: Who, *, blinded: bool) -> Mapping[str, object]:
         "concepts": _concepts(found),
         "severities": tuple(Severity),
         "lateralities": tuple(Laterality),
-        "query": "?blinded=1" if blinded else "",
         "part_query": "&blinded=1" if blinded else "",
     }
 
 
 def _concepts(found: StudyOut) -> list[Concept]:
-    """What the models know, by name; for a model that found nothing to say it is its targets all the same."""
+    """What the models know, by name: every target is a finding, called or not."""
     return [Concept(result_id=one.result_id, finding=one.finding, code=one.code) for one in found.findings]
 
 

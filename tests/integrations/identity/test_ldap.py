@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -67,6 +68,17 @@ def test_starttls_works_too(ldap: Ldap, directory: Slapd) -> None:
 def test_groups_may_list_names_instead_of_dns(ldap: Ldap) -> None:
     unix = ldap.model_copy(update={"group_filter": "(|(member={dn})(memberUid={name}))"})
     assert authenticate(unix, "meitner", PASSWORD).groups == ("unix",)
+
+
+def test_groups_may_be_told_apart_by_their_whole_dn(ldap: Ldap) -> None:
+    whole = ldap.model_copy(update={"group_attribute": "entryDN", "group_filter": "(uniqueMember={dn})"})
+    assert authenticate(whole, "Curie", PASSWORD).groups == ("cn=board,ou=groups,dc=example,dc=org",)
+
+
+def test_many_come_in_at_once(ldap: Ldap) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda name: authenticate(ldap, name, PASSWORD).name, ["Curie", "alone"] * 4))
+    assert found == ["Curie", "alone"] * 4
 
 
 @pytest.mark.parametrize(
@@ -217,3 +229,15 @@ def test_active_directorys_own_reasons_are_read() -> None:
     found = REASON.search(said)
     assert found is not None
     assert REASONS[found[1]] == "disabled"
+
+
+def test_where_bonsai_could_not_be_compiled_that_is_said(ldap: Ldap, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrations.identity.ldap.find_spec", lambda _: None)
+    with pytest.raises(Unavailable, match="bonsai is not installed"):
+        authenticate(ldap, "Curie", PASSWORD)
+
+
+def test_a_crash_in_c_is_one_login_that_failed(ldap: Ldap, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrations.identity.ldap.sys.executable", "/bin/false")
+    with pytest.raises(Unavailable, match="status 1"):
+        authenticate(ldap, "Curie", PASSWORD)

@@ -222,7 +222,7 @@ def test_since_takes_times_and_refuses_the_rest() -> None:
             since(text, NOW)
 
 
-@pytest.mark.parametrize("name", ["cli.md", "settings.md"])
+@pytest.mark.parametrize("name", ["cli.md", "settings.md", "access.md"])
 def test_the_reference_is_current(name: str) -> None:
     written = (reference.DOCS / name).read_text(encoding="utf-8")
     assert written == reference.documents()[name], "run: python -m serving.cli.reference"
