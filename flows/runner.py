@@ -25,6 +25,7 @@ from sqlalchemy import Connection
 
 from flows import claims, commit, deliver, policies
 from flows.completeness import Completer
+from flows.discarding import keep_discarding
 from flows.house import House, living_in, open_house
 from flows.mirror import Mirror, Shown
 from flows.oversight import Oversight
@@ -93,7 +94,13 @@ class Runner:
         mirror.add_done_callback(_mirror_ended)
         watches = self._oversight
         oversight = (watches.watch(), watches.follow(), watches.tell(), watches.forward())
-        aside = (self._keep_claims(), self._seal(), *oversight, keep_retaining(self._house))
+        aside = (
+            self._keep_claims(),
+            self._seal(),
+            *oversight,
+            keep_retaining(self._house),
+            keep_discarding(self._house),
+        )
         sides = [asyncio.create_task(side) for side in aside]
         warming = asyncio.create_task(self._warm_up())
         try:

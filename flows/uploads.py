@@ -39,7 +39,6 @@ PEER: Final = "upload"
 PROJECT: Final = "uploads"
 MADE: Final = (ObjectKind.SR, ObjectKind.SC)
 INTERRUPTED: Final = timedelta(minutes=2)
-AT_ONCE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,34 +144,6 @@ async def read(house: House, upload: Upload) -> Upload:
         raise
     report = {"studies": studies, "seconds": round(monotonic() - began, 3)}
     return await asyncio.to_thread(_finish, house, upload, report)
-
-
-def discard(house: House, upload_id: str, actor: str) -> bool:
-    """Delete an upload's bytes, then its report; whether there was anything to delete. Again is fine."""
-    with house.ledger.read() as conn:
-        keys = {one.blob.key for one in rows.files(conn, upload_id)}
-    for key in sorted(keys):
-        house.store.delete(key)
-    with house.ledger.write() as conn:
-        gone = rows.deleted(conn, upload_id, utc_now())
-        if gone:
-            event = AuditEvent(
-                at=utc_now(),
-                actor=actor,
-                action="upload.delete",
-                object_kind="upload",
-                object_id=upload_id,
-                detail=f"{len(keys)} stored files",
-            )
-            audit.append(conn, event)
-    return gone
-
-
-def discard_due(house: House, actor: str) -> int:
-    """Delete what has been kept for as long as the site says; how many uploads."""
-    with house.ledger.read() as conn:
-        over = rows.due(conn, utc_now(), AT_ONCE)
-    return sum(discard(house, upload_id, actor) for upload_id in over)
 
 
 def _cleaned(house: House, upload: Upload, data: bytes) -> tuple[bytes | None, str]:

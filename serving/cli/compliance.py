@@ -42,7 +42,7 @@ HIPAA: Final = Part(
         Control(
             "164.308(a)(3), (4) (R/A)",
             "access by role; ended when somebody leaves",
-            "roles and permissions are one table, default deny; groups of the directory give roles; `disable` ends it all",
+            "one table of roles and permissions, default deny; groups give roles; `disable` ends it all",
             "serving/console/test_access.py::test_a_role_opens_exactly_the_doors_that_the_table_grants",
             "`radloop access`; docs/access.md; page Access",
         ),
@@ -234,15 +234,15 @@ AI_ACT: Final = Part(
 PARTS: Final = (HIPAA, PROPOSAL, AI_ACT)
 
 SITE: Final = (
-    "A business associate agreement, where somebody else runs or hosts this system, with incident notice and subcontractors.",
-    "The risk analysis of this installation (164.308(a)(1)), its owners, and its review; this page is no risk analysis.",
+    "A business associate agreement, where somebody else runs or hosts this system: incidents, subcontractors.",
+    "The risk analysis of this installation (164.308(a)(1)), its owners and its review; this page is none.",
     "Physical safeguards, workstations, networks, patching of the operating system and of the database.",
     "Multi-factor authentication and the life cycle of accounts at the single sign-on or directory.",
-    "Training of readers (AI literacy, Article 4) and naming those with competence and authority to oversee (Article 26(2)).",
+    "Training of readers (AI literacy, Article 4), and naming those who oversee with authority (Article 26(2)).",
     "Keeping backups and their keys apart, off the site, and testing the restore on a schedule.",
     "Telling patients where the law asks for it (Article 26(11)), and consent for training, which is off by default.",
-    "Deciding whether a model is a medical device here, and its conformity: the models that come with radloop are RESEARCH "
-    "demonstrations and not for diagnosis.",
+    "Deciding whether a model is a medical device here, and its conformity: the models that come with radloop are "
+    "RESEARCH demonstrations and not for diagnosis.",
     "Reporting serious incidents (Article 73) and breaches (45 CFR 164.400 and following).",
 )
 
@@ -250,7 +250,7 @@ SITE: Final = (
 def document() -> Iterator[str]:
     """The lines of docs/compliance.md."""
     yield from ("# What rules ask for, and what holds it here", "")
-    yield "Each row is a control of this system, the test that holds it (below `tests/`) and the evidence that a reviewer opens."
+    yield "Each row is a control of this system, the test that holds it (below `tests/`) and what a reviewer opens."
     yield "It is written by the people who build the system, not by lawyers or auditors: it certifies nothing."
     for part in PARTS:
         yield from ("", f"## {part.title}", "", part.source, "")

@@ -1,14 +1,13 @@
-"""The console: for now the REST interface by which readers' verdicts and sign-offs come in (docs/verdicts.md).
+"""The console: the pages that people open, and the REST interface behind them (docs/adr/0010).
 
 `python -m serving.console --home HOME` runs it. It writes `HOME/run/console.json` once it accepts connections.
 
-    POST /api/v1/results/{id}/verdicts        a verdict; 201 the first time, 200 for the same again
-    GET  /api/v1/results/{id}                 one answer of a model, with the verdicts on it
-    GET  /api/v1/studies/{id}/results         every answer on one study version that was shown
-    POST /api/v1/studies/{id}/signoff         close a study version; 201 the first time, 200 for the same again
-    GET  /api/v1/openapi.json                 all of this for machines
-    GET  /livez, /readyz, /metrics         for whoever watches over it; no patient data
+    /api/v1/...              REST, a module per aggregate in `api/`; /api/v1/openapi.json describes it to programs
+    /worklist, /studies ...  pages, a module per page in `pages/`, templates in `templates/`
+    /login                   single sign-on, the directory, a personal token, break-glass
+    /mlflow, /prefect        the servers behind the house, for those who may
+    /livez, /readyz, /metrics   for whoever watches over it; no patient data
 
-Whoever asks under /api carries a personal token (`Authorization: Bearer rlt_...`, from `radloop actor add`). An error
-is JSON, `{"code", "error"}`, in our own words.
+Programs send a token (`Authorization: Bearer rlt_...`, from `radloop actor add` or `radloop token issue`); browsers have
+a session. Every path asks for one permission (`radloop.domain.access`). An error is JSON, `{"code", "error"}`, or a page.
 """

@@ -20,7 +20,7 @@ from serving.console.app import build
 from serving.console.guard import LARGEST_HEADERS
 
 STOP_SECONDS: Final = 5
-MOST_CONNECTIONS: Final = 256
+MOST_CONNECTIONS: Final = 512
 """Open at once; further ones are answered 503."""
 KEEP_ALIVE_SECONDS: Final = 15
 NAME: Final = "console"

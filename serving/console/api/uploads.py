@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from flows import uploads as verbs
+from flows.discarding import discard
 from flows.house import House
 from flows.unpacking import Subject
 from radloop.domain.access import Permission, Who
@@ -110,7 +111,7 @@ def delete_upload(upload_id: OurId, house: HouseHere, who: Uploader) -> UploadOu
     """Delete it now: images, pictures, objects, report."""
     upload = mine(house, who, upload_id)
     shown = out(house, upload)
-    verbs.discard(house, upload.id, who.actor.name)
+    discard(house, upload.id, who.actor.name)
     return shown.model_copy(update={"state": UploadState.DELETED, "report": None})
 
 

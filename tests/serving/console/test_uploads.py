@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from flows import uploads as verbs
+from flows.discarding import discard_due
 from flows.unpacking import Room, Subject, pieces
 from radloop.domain.errors import TooLarge, Unparsable
 from radloop.domain.ids import utc_now
@@ -130,8 +130,8 @@ def test_an_upload_makes_no_study_of_the_hospital_and_goes_when_its_time_is_over
     with console.house.ledger.write() as conn:
         assert len(conn.execute(studies.select()).all()) == before
         conn.execute(rows.uploads.update().values(delete_at=utc_now() - timedelta(seconds=1)))
-    assert verbs.discard_due(console.house, "runner") == 1
-    assert verbs.discard_due(console.house, "runner") == 0
+    assert discard_due(console.house, "runner") == 1
+    assert discard_due(console.house, "runner") == 0
     assert console.http.get(f"/api/v1/uploads/{upload}", headers=console.as_actor()).status_code == 404
 
 
