@@ -118,7 +118,7 @@ def check_apart(settings: Settings, folder: Path, keys_to: Path | None) -> None:
     """Whoever finds the backup must not find the keys beside it.
 
     Raises:
-        SettingsError: a folder lies in another that it must be apart from.
+        SettingsError: a folder lies in another that it must be apart from, or holds another site's keys.
     """
     ours = (settings.home, settings.store_path, settings.keys_path)
     for target in (folder, keys_to):
@@ -126,6 +126,8 @@ def check_apart(settings: Settings, folder: Path, keys_to: Path | None) -> None:
             raise SettingsError(f"{target}: a backup lies outside the home, the store and the keys")
     if keys_to is not None and _overlap(keys_to, folder):
         raise SettingsError(f"{keys_to}: the keys go to a folder apart from the backup, and not around it")
+    if keys_to is not None:
+        keycopy.refuse_others(settings.keys_path, keys_to)
 
 
 def _make(job: _Job, ledger: Ledger, pool: Pool) -> Manifest:

@@ -8,6 +8,7 @@ A patient's withdrawn consent is no policy: copies that it left are deleted what
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -35,6 +36,7 @@ ACTOR: Final = "runner"
 SCHEDULED: Final = "retain"
 AT_ONCE: Final = 50
 EVERY_SECONDS: Final = 60.0
+STEP: Final = timedelta(hours=1)
 LOOK_FIRST: Final = (
     "nobody has seen what this retention policy deletes: run `radloop retain --dry-run`, read it, then run it again"
 )
@@ -131,21 +133,15 @@ def preview(house: House, actor: str) -> Plan:
     return plan
 
 
-def retain(house: House, actor: str, at_once: int | None = None) -> Done:
-    """Delete what is due, and nothing that anything keeps; at most `at_once` versions of each part.
+def retain(house: House, actor: str) -> Done:
+    """Delete what is due, and nothing that anything keeps.
 
     Raises:
         Rejected: nobody has seen what this policy deletes.
-        Unavailable, StorageFull: the ledger's and the store's; what is noted as gone is gone, the rest is still due.
+        Unavailable: the ledger's, or a backup is being made; what is noted as gone is gone, the rest is still due.
+        StorageFull: the store's; as before.
     """
-    copies = _sweep_copies(house, actor)
-    policy = policy_of(house.settings.retention)
-    bounds = policy.bounds(utc_now())
-    if bounds and not is_seen(house):
-        raise Rejected(LOOK_FIRST)
-    done = {part: _forget_all(house, part, bound, actor, at_once) for part, bound in bounds.items()}
-    gone = sum((one for found in done.values() for one in found), Gone())
-    return Done({part: len(found) for part, found in done.items()}, gone, copies)
+    return _retain(house, actor, utc_now(), None)
 
 
 def is_seen(house: House) -> bool:
@@ -154,22 +150,52 @@ def is_seen(house: House) -> bool:
         return retained.seen(conn, policy_of(house.settings.retention).digest)
 
 
+class Clock:
+    """The time of day, for as long as it runs as the machine's own clock does: it decides what is deleted."""
+
+    def __init__(self) -> None:
+        self._ahead = utc_now().timestamp() - time.monotonic()
+
+    def now(self) -> datetime | None:
+        """The time; None once somebody has set it by more than `STEP`."""
+        now = utc_now()
+        moved = abs(now.timestamp() - time.monotonic() - self._ahead)
+        return now if moved <= STEP.total_seconds() else None
+
+
 async def keep_retaining(house: House) -> None:
-    """Look once a minute, for ever. A policy that nobody has looked at is said once, and waits."""
-    if policy_of(house.settings.retention).bounds(utc_now()) and not await asyncio.to_thread(is_seen, house):
+    """Look once a minute, until the clock is set: what it then says is not to be trusted with deleting.
+
+    A policy that nobody has looked at is said once, and waits.
+    """
+    clock = Clock()
+    seen = await policies.patiently(policies.LEDGER, "retention", partial(asyncio.to_thread, is_seen, house))
+    if not seen and policy_of(house.settings.retention).bounds(utc_now()):
         log.warning("retention waits for a dry run", command="radloop retain --dry-run")
-    while True:
-        look = partial(asyncio.to_thread, _retain_some, house)
+    while (now := clock.now()) is not None:
+        look = partial(asyncio.to_thread, _retain_some, house, now)
         await policies.patiently(policies.LEDGER, "retention", look)
         await asyncio.sleep(EVERY_SECONDS)
+    log.error("the clock was set: the runner deletes nothing more until it is started again")
+    await asyncio.Event().wait()
 
 
-def _retain_some(house: House) -> Done | None:
+def _retain_some(house: House, now: datetime) -> Done | None:
     """As `retain`, a little at a time; None where the policy waits for somebody to look."""
     try:
-        return retain(house, ACTOR, AT_ONCE)
+        return _retain(house, ACTOR, now, AT_ONCE)
     except Rejected:
         return None
+
+
+def _retain(house: House, actor: str, now: datetime, at_once: int | None) -> Done:
+    copies = _sweep_copies(house, actor)
+    bounds = policy_of(house.settings.retention).bounds(now)
+    if bounds and not is_seen(house):
+        raise Rejected(LOOK_FIRST)
+    done = {part: _forget_all(house, part, bound, actor, at_once) for part, bound in bounds.items()}
+    gone = sum((one for found in done.values() for one in found), Gone())
+    return Done({part: len(found) for part, found in done.items()}, gone, copies)
 
 
 def _forget_all(house: House, part: Part, bound: Bound, actor: str, at_once: int | None) -> list[Gone]:

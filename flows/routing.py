@@ -14,13 +14,16 @@ from models.spec import CARD, MANIFEST, ModelSpec, read_spec
 from radloop.domain.enums import Standing
 from radloop.domain.errors import IntegrityError
 from radloop.domain.records import Acquisition, ModelVersion
+from radloop.ledger import golive as golive_rows
 from radloop.ledger import models as model_rows
 from radloop.ledger import shadowed as shadowed_rows
+from radloop.ledger.golive import Step
 from radloop.ledger.windows import device_of
 from radloop.settings import Route
 
 NO_ROUTE = "no route matched"
 IN_SHADOW = "the scanner is in the shadow"
+NOT_LIVE = "not live yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,10 @@ def plan(conn: Connection, names: Sequence[str], images: Sequence[Acquisition], 
         reasons=tuple(one for one in found.values() if isinstance(one, str)),
     )
     scanners = [(one.site, device_of(one.manufacturer, one.model_name, one.station)) for one in images]
-    return _silent(made) if shadowed_rows.any_of(conn, scanners) else made
+    if shadowed_rows.any_of(conn, scanners):
+        return _silent(made)
+    step = golive_rows.in_force(conn)
+    return made if step is None else _as_live(made, images, step)
 
 
 def appoint(model: ModelVersion, images: Sequence[Acquisition], installed: Path) -> Appointment | None:
@@ -104,8 +110,23 @@ def _card(folder: Path) -> ModelSpec:
 
 def _silent(plan: Plan) -> Plan:
     """The same models read, as a shadow does: what they say is kept, and shown and sent to nobody."""
-    appointments = tuple(replace(one, model=replace(one.model, standing=Standing.SHADOW)) for one in plan.appointments)
-    return Plan(appointments=appointments, reasons=(*plan.reasons, IN_SHADOW))
+    return Plan(appointments=tuple(map(_unheard, plan.appointments)), reasons=(*plan.reasons, IN_SHADOW))
+
+
+def _as_live(plan: Plan, images: Sequence[Acquisition], step: Step) -> Plan:
+    """The same models read; those that read images of a modality that is not live yet are not heard."""
+
+    def is_live(one: Appointment) -> bool:
+        return step.covers(image.modality for image in one.spec.readable(images) or images)
+
+    if all(map(is_live, plan.appointments)):
+        return plan
+    appointments = tuple(one if is_live(one) else _unheard(one) for one in plan.appointments)
+    return Plan(appointments=appointments, reasons=(*plan.reasons, NOT_LIVE))
+
+
+def _unheard(one: Appointment) -> Appointment:
+    return replace(one, model=replace(one.model, standing=Standing.SHADOW))
 
 
 def _champion(conn: Connection, name: str, images: Sequence[Acquisition], installed: Path) -> Appointment | str:

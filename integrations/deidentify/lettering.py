@@ -47,6 +47,10 @@ class Box:
         """In columns."""
         return self.right - self.left
 
+    def turned(self) -> "Box":
+        """The box with rows and columns exchanged: writing upwards or downwards becomes writing in a row."""
+        return Box(self.left, self.top, self.right, self.bottom)
+
 
 def find_lettering(picture: Grey) -> tuple[Box, ...]:
     """Where lettering may be.
@@ -67,7 +71,9 @@ def find_lettering(picture: Grey) -> tuple[Box, ...]:
             _slid(_slid(scaled, size, np.maximum), size, np.minimum) - scaled,
         ):
             for contrast in _CONTRASTS:
-                found += _rows(_glyphs(scaled, standing_out > contrast))
+                glyphs = _glyphs(scaled, standing_out > contrast)
+                found += _rows(glyphs)
+                found += [box.turned() for box in _rows([glyph.turned() for glyph in glyphs])]
     return tuple(dict.fromkeys(found))
 
 

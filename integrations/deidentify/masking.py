@@ -45,8 +45,10 @@ def outside_regions(ds: Dataset) -> tuple[Box, ...]:
 
 
 def grown(box: Box, ds: Dataset) -> Box:
-    """A box with room for the letters of its row that were not found: four heights to the sides, a half up and down."""
-    aside, up = 4 * box.height, max(2, box.height // 2)
+    """A box with room for the letters of its row that were not found: four letters on, and half of one aside."""
+    letter = min(box.height, box.width)
+    along, aside = 4 * letter, max(2, letter // 2)
+    up, aside = (along, aside) if box.height > box.width else (aside, along)
     return Box(
         max(0, box.top - up),
         max(0, box.left - aside),

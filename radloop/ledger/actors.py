@@ -61,6 +61,18 @@ def entries(conn: Connection) -> tuple[Entry, ...]:
     return tuple(_entry(row) for row in conn.execute(select(actors).order_by(actors.c.name)))
 
 
+def entries_page(conn: Connection, text: str, after: str, limit: int) -> tuple[Entry, ...]:
+    """Those whose name holds `text`, from the name after `after` on."""
+    wanted = actors.c.name.icontains(text, autoescape=True) & (actors.c.name > after)
+    return tuple(_entry(row) for row in conn.execute(select(actors).where(wanted).order_by(actors.c.name).limit(limit)))
+
+
+def entry_by_id(conn: Connection, actor_id: str) -> Entry | None:
+    """The actor of that id as administration sees it."""
+    row = conn.execute(select(actors).where(actors.c.id == actor_id)).first()
+    return _entry(row) if row else None
+
+
 def set_roles(conn: Connection, actor: Actor, roles: Iterable[Role]) -> None:
     """Replace the roles that this person has where no directory speaks for them."""
     conn.execute(update(actors).where(actors.c.id == actor.id).values(roles=sorted(roles)))

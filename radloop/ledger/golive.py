@@ -23,13 +23,15 @@ class Step:
 
     def covers(self, modalities: Iterable[str]) -> bool:
         """Whether images of these modalities, all of them, are live."""
-        return self.modalities is None or set(modalities) <= set(self.modalities)
+        return self.modalities is None or {one.strip().upper() for one in modalities} <= set(self.modalities)
 
 
-def take(conn: Connection, step: Step) -> None:
-    """From here on this step holds."""
+def take(conn: Connection, step: Step) -> str:
+    """From here on this step holds; its id."""
+    step_id = new_id("gl")
     values = {"modalities": None if step.modalities is None else list(step.modalities)}
-    conn.execute(insert(golive_steps).values(id=new_id("gl"), actor=step.actor, why=step.why, at=step.at, **values))
+    conn.execute(insert(golive_steps).values(id=step_id, actor=step.actor, why=step.why, at=step.at, **values))
+    return step_id
 
 
 def in_force(conn: Connection) -> Step | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from radloop.domain.enums import ResultStatus, Standing
 from radloop.ledger.learning import signoffs, verdicts
@@ -98,7 +98,7 @@ def _read_by(reader: str) -> Any:
     return or_(_r.id.in_(said), _r.version_id.in_(signed))
 
 
-def _found(row: Row[Any]) -> Found:
+def _found(row: Any) -> Found:
     return Found(
         result_id=row.id,
         version_id=row.version_id,

@@ -109,7 +109,7 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _held(row: Row[Any]) -> Held:
+def _held(row: Any) -> Held:
     return Held(
         token_id=row.id,
         actor=Actor(row.owner, row.name, ActorKind(row.kind)),

@@ -14,19 +14,32 @@ from typing import Final
 
 from radloop.domain.errors import SettingsError, StorageFull, Unavailable
 from radloop.store.files import sync_folder
-from radloop.store.keyring import Keyring
+from radloop.store.keyring import AUDIT, Keyring
 
 _KEYS: Final = "*.key"
+
+
+def refuse_others(source: Path, target: Path) -> None:
+    """Another site's keys are never written over: nobody else may have them.
+
+    Raises:
+        SettingsError: the folder holds a key of the same name that is not ours.
+    """
+    for path in (*sorted(source.glob("kek-*.key")), source / AUDIT):
+        copy = target / path.name
+        if copy.exists() and copy.read_bytes() != path.read_bytes():
+            raise SettingsError(f"{target}: holds the keys of another site")
 
 
 def copy_keys(source: Path, target: Path) -> None:
     """Copy every key into a folder of our own (mode 0700), each whole (mode 0600) or not at all.
 
     Raises:
-        SettingsError: the folder, or a key in either, is open to others.
+        SettingsError: the folder, or a key in either, is open to others, or the folder holds another site's keys.
         StorageFull: a key could not be written.
     """
     Keyring.load(source)
+    refuse_others(source, target)
     try:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in sorted(source.glob(_KEYS)):

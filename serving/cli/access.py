@@ -58,6 +58,7 @@ def add_actor(
     home: HomeOption = None,
 ) -> None:
     """Add an actor and show its token, once: only its hash is kept. A machine's may VIEW_STUDIES and READ."""
+    from flows.access import told
     from radloop.domain.ids import utc_now
     from radloop.ledger import actors, tokens
 
@@ -100,43 +101,30 @@ def set_roles(
     home: HomeOption = None,
 ) -> None:
     """Replace somebody's roles, and end their sessions. Where a directory gives roles, its next login replaces them."""
-    from radloop.ledger import actors
+    from flows import access
 
-    with open_desk(home, token).changing() as change:
-        found = entry_of(change, name)
-        if found.actor.kind is ActorKind.MACHINE:
-            raise Rejected("a machine has scopes, not roles: radloop token issue")
-        actors.set_roles(change.conn, found.actor, set(role))
-        ended = _end_sessions(change, found.actor)
-        change.record("actor.roles", "actor", found.actor.id, f"{_worded(found.roles)} -> {_worded(set(role))}")
-    say(f"{name}: {_worded(set(role))}; {ended} sessions ended")
+    desk = open_desk(home, token)
+    changed = access.set_roles(desk.ledger, desk.actor(), name, role)
+    say(f"{name}: {_worded(changed.entry.roles)}; {changed.ended} sessions ended")
 
 
 @actor.command("disable")
 def disable(name: NameArgument, *, token: TokenOption = None, home: HomeOption = None) -> None:
     """Let somebody in no longer: their sessions end, and their tokens open nothing."""
-    from radloop.domain.ids import utc_now
-    from radloop.ledger import actors
+    from flows import access
 
-    with open_desk(home, token).changing() as change:
-        found = entry_of(change, name)
-        if found.actor.id == change.actor.id:
-            raise Rejected("nobody disables themselves: let another actor do it")
-        actors.disable(change.conn, found.actor, utc_now())
-        ended = _end_sessions(change, found.actor)
-        change.record("actor.disable", "actor", found.actor.id)
-    say(f"{name} is disabled; {ended} sessions ended")
+    desk = open_desk(home, token)
+    changed = access.disable(desk.ledger, desk.actor(), name)
+    say(f"{name} is disabled; {changed.ended} sessions ended")
 
 
 @actor.command("enable")
 def enable(name: NameArgument, *, token: TokenOption = None, home: HomeOption = None) -> None:
     """Let somebody in again; tokens that have not ended work again."""
-    from radloop.ledger import actors
+    from flows import access
 
-    with open_desk(home, token).changing() as change:
-        found = entry_of(change, name)
-        actors.disable(change.conn, found.actor, None)
-        change.record("actor.enable", "actor", found.actor.id)
+    desk = open_desk(home, token)
+    access.enable(desk.ledger, desk.actor(), name)
     say(f"{name} is enabled")
 
 
@@ -209,11 +197,6 @@ def moment_of(text: str, now: datetime) -> datetime | None:
 def worded_scopes(scopes: Iterable[Permission] | None) -> list[str] | None:
     """Scopes as JSON: None where they are what the owner may."""
     return None if scopes is None else sorted(scopes)
-
-
-def told(scopes: Iterable[Permission] | None, ends: datetime | None) -> str:
-    """What a token may, and until when, for a person."""
-    return f"may: {_worded(scopes) or 'what its owner may'}; ends: {f'{ends:%Y-%m-%d}' if ends else NEVER}"
 
 
 def hashed(password: str) -> str:

@@ -10,9 +10,10 @@ import typer
 from radloop.domain.errors import RadloopError, Unavailable
 from serving.cli.desk import Desk, HomeOption, JsonOption, open_desk
 from serving.cli.exits import Exit
-from serving.cli.output import complain, print_json, print_table, say
+from serving.cli.output import complain, print_json, print_table, say, shown
 
 if TYPE_CHECKING:
+    from flows.stuck import Trouble
     from serving.supervisor.board import Entry
 
 NOT_ENDED = "STOPPED"
@@ -96,8 +97,13 @@ def down(*, home: HomeOption = None) -> None:
     say("radloop is down" if control.stop(open_desk(home).home) else "radloop was not running")
 
 
-def status(*, as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """Show the processes, and what is in the ledger. Exit code 3 where studies are not answered now."""
+def status(
+    *,
+    stuck: Annotated[bool, typer.Option("--stuck", help="Only what is stuck, and what to do about it.")] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Show the processes, what is in the ledger, and what is stuck. Exit code 3 where studies are not answered now."""
     from serving.supervisor import control
     from serving.supervisor.board import read_board
 
@@ -105,14 +111,49 @@ def status(*, as_json: JsonOption = False, home: HomeOption = None) -> None:
     _ = desk.settings
     entries = read_board(desk.home)
     ready = control.is_ready(entries)
-    counts, aside = _counted(desk)
-    if as_json:
-        quarantine = None if aside is None else sum(aside.values())
-        print_json({"ready": ready, "processes": _rows(desk, entries), "counts": counts, "quarantine": quarantine})
+    found = _troubles(desk, entries)
+    if stuck:
+        _show_stuck(found, as_json=as_json)
+    elif as_json:
+        _print_status(desk, entries, found, ready=ready)
     else:
-        _show(desk, entries, counts, aside)
-    if not ready:
+        _show(desk, entries, *_counted(desk))
+        _show_stuck(found, as_json=False)
+    if not ready or (stuck and found):
         sys.exit(Exit.NOT_READY)
+
+
+def _troubles(desk: Desk, entries: "tuple[Entry, ...]") -> "tuple[Trouble, ...]":
+    """What the page Operations says, by the same function."""
+    from flows import standstill, stuck
+    from serving.supervisor.seen import processes_of
+
+    nothing = standstill.Process(name="radloop", state="STOPPED", ready=False, essential=True)
+    processes = processes_of(entries) or (nothing,)
+    return stuck.troubles(standstill.look(desk.settings, desk.ledger, processes))
+
+
+def _show_stuck(found: "tuple[Trouble, ...]", *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from flows import stuck
+
+    if as_json:
+        print_json([{**asdict(one), "since": one.since.isoformat() if one.since else None} for one in found])
+        return
+    say(stuck.verdict(found))
+    for number, one in enumerate(found, start=1):
+        since = f" (since {shown(one.since.isoformat(timespec='seconds'))} UTC)" if one.since else ""
+        say(f"{number}. {one.what}{since}\n   {one.do}")
+
+
+def _print_status(desk: Desk, entries: "tuple[Entry, ...]", found: "tuple[Trouble, ...]", *, ready: bool) -> None:
+    counts, aside = _counted(desk)
+    quarantine = None if aside is None else sum(aside.values())
+    stuck = [one.what for one in found]
+    print_json(
+        {"ready": ready, "processes": _rows(desk, entries), "counts": counts, "quarantine": quarantine, "stuck": stuck}
+    )
 
 
 def _rows(desk: Desk, entries: "tuple[Entry, ...]") -> list[dict[str, object]]:

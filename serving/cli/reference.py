@@ -16,8 +16,8 @@ from typer.main import get_command
 
 from radloop.domain.access import Permission, Role
 from radloop.settings import Settings
-from serving.cli.access import permission_table
 from serving.cli import compliance
+from serving.cli.access import permission_table
 from serving.cli.exits import EXPLAINED
 from serving.cli.main import app
 from serving.cli.output import say

@@ -4,23 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radloop.domain.access import granted
-from radloop.domain.enums import ActorKind
-from radloop.domain.errors import NotFound, Rejected
-from serving.cli.access import ScopeOption, entry_of, moment_of, told, worded_scopes
+from serving.cli.access import ScopeOption, moment_of, worded_scopes
 from serving.cli.desk import HomeOption, JsonOption, TokenOption, open_desk
 from serving.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from radloop.domain.access import Permission
-    from radloop.ledger.actors import Entry
     from radloop.ledger.tokens import Token
 
 app = typer.Typer(help="Tokens of people and machines.", no_args_is_help=True)
-
-LONGEST_NAME = 64
 
 
 @app.command("issue")
@@ -35,25 +28,17 @@ def issue(
     home: HomeOption = None,
 ) -> None:
     """Issue a token and show it, once. A machine's needs scopes; a person's without any may whatever the person may."""
+    from flows import access
     from radloop.domain.ids import utc_now
-    from radloop.ledger import tokens
 
-    if not name.isprintable() or not 0 < len(name.strip()) <= LONGEST_NAME:
-        raise Rejected(f"a token's name is 1 to {LONGEST_NAME} printable characters")
     ends = moment_of(expires, utc_now())
-    with open_desk(home, token).changing() as change:
-        found = entry_of(change, owner)
-        scopes = _allowed(found, scope)
-        secret = tokens.issue(change.conn, found.actor, name.strip(), scopes, ends)
-        held = tokens.held(change.conn, secret)
-        if held is None:
-            raise Rejected("a disabled actor gets no token")
-        change.record("token.issue", "token", held.token_id, f"{found.actor.id}: {told(scopes, ends)}")
+    desk = open_desk(home, token)
+    made = access.issue_token(desk.ledger, desk.actor(), owner, name, scope or (), ends)
     if as_json:
-        row = {"id": held.token_id, "owner": owner, "name": name.strip(), "token": secret}
-        print_json({**row, "scopes": worded_scopes(scopes), "expires_at": ends.isoformat() if ends else None})
+        row = {"id": made.id, "owner": owner, "name": made.name, "token": made.secret}
+        print_json({**row, "scopes": worded_scopes(made.scopes), "expires_at": ends.isoformat() if ends else None})
     else:
-        say(f"{held.token_id}\ntoken, shown once: {secret}\n{told(scopes, ends)}")
+        say(f"{made.id}\ntoken, shown once: {made.secret}\n{access.told(made.scopes, ends)}")
 
 
 @app.command("list")
@@ -78,24 +63,11 @@ def end(
     home: HomeOption = None,
 ) -> None:
     """End a token: from now on it opens nothing."""
-    from radloop.ledger import tokens
+    from flows import access
 
-    with open_desk(home, token).changing() as change:
-        if not tokens.end(change.conn, token_id):
-            raise NotFound("there is no such token, or it has ended")
-        change.record("token.end", "token", token_id)
+    desk = open_desk(home, token)
+    access.end_token(desk.ledger, desk.actor(), token_id)
     say(f"{token_id} has ended")
-
-
-def _allowed(owner: "Entry", asked: "list[Permission] | None") -> "frozenset[Permission] | None":
-    if owner.actor.kind is ActorKind.MACHINE:
-        if not asked:
-            raise Rejected("a machine's token needs scopes: --scope")
-        return frozenset(asked)
-    beyond = frozenset(asked or ()) - granted(owner.roles)
-    if beyond:
-        raise Rejected(f"its owner may not {', '.join(sorted(beyond))}")
-    return frozenset(asked) if asked else None
 
 
 def _row(one: "Token") -> dict[str, object]:

@@ -9,5 +9,6 @@
     /livez, /readyz, /metrics   for whoever watches over it; no patient data
 
 Programs send a token (`Authorization: Bearer rlt_...`, from `radloop actor add` or `radloop token issue`); browsers have
-a session. Every path asks for one permission (`radloop.domain.access`). An error is JSON, `{"code", "error"}`, or a page.
+a session. Every path asks for one permission (`radloop.domain.access`). An error is JSON, `{"code", "error"}`, or a
+page.
 """

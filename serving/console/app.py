@@ -14,6 +14,7 @@ from flows.house import House
 from radloop.domain.access import Permission
 from radloop.domain.errors import RadloopError
 from serving.console.api.alarms import alarms
+from serving.console.api.golive import golive
 from serving.console.api.images import images
 from serving.console.api.lineage import lineage
 from serving.console.api.models import models
@@ -31,6 +32,8 @@ from serving.console.guard import DEADLINE_SECONDS, Guard
 from serving.console.health import health
 from serving.console.identity import who_of
 from serving.console.pages.drift import drift_pages
+from serving.console.pages.golive import golive_page
+from serving.console.pages.guests import guests
 from serving.console.pages.home import home
 from serving.console.pages.lineage import lineage_pages
 from serving.console.pages.login import login
@@ -54,6 +57,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     uploads,
     operations,
     schedules,
+    golive,
     lineage,
     worklist,
     studies,
@@ -68,6 +72,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     drift_pages,
     upload_pages,
     operations_pages,
+    golive_page,
+    guests,
     worklist_page,
     study_page,
     open_page,

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -10,11 +9,12 @@ from fastapi import Request
 
 from flows import standstill
 from flows.house import House
-from flows.standstill import Process, Seen
+from flows.standstill import Seen
 from radloop.domain.ids import utc_now
 from radloop.ledger import stalled, throughput
 from serving.console.live import Pulse
-from serving.supervisor.board import Entry, ProcessState, read_board
+from serving.supervisor.board import read_board
+from serving.supervisor.seen import processes_of
 
 FRESH_SECONDS: Final = 1.0
 """A look that is younger is shown to the next one who asks."""
@@ -55,20 +55,6 @@ class ControlRoom:
             traffic = throughput.traffic(conn, self._house.settings.peers, now - DAY)
             aside = stalled.set_aside(conn, now - DAY, now)
         return f"{now:%H%M}{hash((tuple(board), tuple(studies.items()), repr(traffic), aside)):x}"
-
-
-def processes_of(entries: Sequence[Entry]) -> tuple[Process, ...]:
-    """The supervisor's board as `flows.standstill` takes it."""
-    return tuple(
-        Process(
-            name=entry.name,
-            state=entry.state,
-            ready=entry.state is ProcessState.READY,
-            essential=entry.essential,
-            failures=entry.failures,
-        )
-        for entry in entries
-    )
 
 
 def control_room_of(request: Request) -> ControlRoom:

@@ -1,10 +1,10 @@
 """Who asks, and whether they may: a token in a header, or the cookie of a session that the login page opened."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import structlog
 from fastapi import Depends, Request
@@ -28,12 +28,18 @@ CSRF_HEADER: Final = "x-csrf-token"
 BACKGROUND_HEADER: Final = "x-background"
 """Sent by pages that refresh themselves: nobody's hand, so it keeps no session alive."""
 SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+GUEST: Final = "for_guests"
+Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 SEEN_EVERY: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What of a request says who asks."""
+    """What of a request says who asks.
+
+    `guest`: of a path that the pages of MLflow and Prefect may ask for. `own`: the browser itself says that it comes
+    from a page under this very address.
+    """
 
     method: str
     path: str
@@ -42,6 +48,8 @@ class Asked:
     csrf: str
     background: bool
     foreign: bool
+    guest: bool
+    own: bool
     address: str
 
 
@@ -113,8 +121,26 @@ def asked_of(request: Request) -> Asked:
         csrf=headers.get(CSRF_HEADER, ""),
         background=BACKGROUND_HEADER in headers,
         foreign=is_foreign(headers),
+        guest=hasattr(getattr(request.scope.get("route"), "endpoint", None), GUEST),
+        own=headers.get("sec-fetch-site") == "same-origin" and headers.get("origin") == origin_of(request),
         address=address_of(request),
     )
+
+
+def for_guests(endpoint: Endpoint) -> Endpoint:
+    """Mark a path as one that pages which are not ours, and cannot know our CSRF token, send to.
+
+    There the browser's own word stands for the token: Sec-Fetch-Site, which no page can set, says same-origin, and
+    Origin names this very address. A browser that sends neither is refused. No other path takes that for a token.
+    """
+    setattr(endpoint, GUEST, True)
+    return endpoint
+
+
+def origin_of(request: Request) -> str:
+    """The origin (RFC 6454) that browsers know this console by."""
+    house: House = request.app.state.house
+    return house.settings.console.url or f"{request.url.scheme}://{request.headers.get('host', '')}"
 
 
 def address_of(request: Request) -> str:
@@ -180,6 +206,8 @@ def _by_session(house: House, asked: Asked) -> Who | None:
 
 def _check_origin(session: Session, asked: Asked) -> None:
     if asked.method in SAFE:
+        return
+    if asked.guest and asked.own and not asked.foreign:
         return
     if asked.foreign or not secrets.compare_digest(asked.csrf.encode(), session.csrf.encode()):
         raise Forbidden("this request did not come from a page of this console")

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from flows.access import Lockout
 from radloop.domain.errors import (
     DuplicateConflict,
     NotFound,
@@ -73,6 +74,7 @@ STATUSES: Final[tuple[tuple[type[RadloopError], HTTPStatus], ...]] = (
     (MethodNotAllowed, HTTPStatus.METHOD_NOT_ALLOWED),
     (NotFound, HTTPStatus.NOT_FOUND),
     (DuplicateConflict, HTTPStatus.CONFLICT),
+    (Lockout, HTTPStatus.CONFLICT),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (Rejected, HTTPStatus.UNPROCESSABLE_ENTITY),
     (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
@@ -155,6 +157,7 @@ KNOWN: Final = frozenset(
         *("text", "code", "severity", "laterality", "value", "scheme", "meaning", "conclusion"),
         *("useful", "judgements", "judgement", "result_id", "query", "blinded", "signed", "after"),
         *("name", "flow", "cron", "peer", "folder", "modality", "model", "since", "paused", "why", "modalities"),
+        *("roles", "scopes", "days", "owner"),
     )
 )
 

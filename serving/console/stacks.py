@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from radloop.domain.errors import Rejected
+from radloop.domain.errors import IntegrityError, NotFound, Rejected
 from radloop.domain.ports import BlobStore
 from radloop.domain.records import Instance
 from radloop.pixels import split
@@ -62,7 +62,7 @@ def _images(store: BlobStore, instances: Iterable[Instance]) -> Iterator[_Facts]
             continue
         try:
             found = _values(store.get(instance.blob.key))
-        except Rejected:
+        except (Rejected, NotFound, IntegrityError):
             continue
         if found.get(_ROWS) and found.get(_COLUMNS):
             yield _facts(instance, found)

@@ -1,5 +1,6 @@
 """Backup and restore: whole or not at all, keys apart, killed anywhere, beside a radloop that goes on working."""
 
+import errno
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from flows.backup_restore import detached, rehearse, restore
 from flows.forgetting import no_deletions
 from flows.house import House, open_house
 from radloop.audit import Sealer, verify
-from radloop.domain.errors import IntegrityError, NotFound, Rejected, SettingsError, Unavailable
+from radloop.domain.errors import IntegrityError, NotFound, Rejected, SettingsError, StorageFull, Unavailable
 from radloop.ledger import Ledger, instances
 from radloop.ledger.tables import audit_events
 from radloop.settings import load_settings
@@ -300,6 +301,33 @@ def test_another_sites_keys_or_an_old_kek_open_nothing(hospital: House, tmp_path
         back_up(made_home(tmp_path / "other-hospital"), folder, None, "ann")
 
 
+def test_another_sites_keys_are_not_written_over(hospital: House, tmp_path: Path) -> None:
+    folder, keys = at(tmp_path)
+    Keyring.create(keys)
+    before = files_of(keys)
+    with pytest.raises(SettingsError, match="another site"):
+        back_up(hospital, folder, keys, "ann")
+    assert files_of(keys) == before
+    assert not folder.exists()
+
+
+def test_a_full_disk_leaves_the_backup_of_before(
+    hospital: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, keys = at(tmp_path)
+    first = back_up(hospital, folder, keys, "ann").manifest
+    place.arrive(hospital, place.chest_study(50))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageFull):
+            back_up(hospital, folder, keys, "ann")
+    assert rehearse(folder, keys, "root", within=tmp_path).manifest == first
+
+
 def test_a_home_that_is_not_empty_is_left_as_it_is(hospital: House, tmp_path: Path) -> None:
     folder, keys = at(tmp_path)
     with pytest.raises(NotFound):
@@ -309,6 +337,26 @@ def test_a_home_that_is_not_empty_is_left_as_it_is(hospital: House, tmp_path: Pa
     with pytest.raises(Rejected, match="empty"):
         restore(folder, keys, hospital.settings.home, "root")
     assert files_of(hospital.settings.home) == before
+
+
+KILLED_RESTORE = """
+import os, signal, sys
+from pathlib import Path
+from flows import backup_restore
+backup_restore.give = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+backup_restore.restore(*map(Path, sys.argv[1:4]), "root")
+"""
+
+
+def test_a_restore_that_was_killed_leaves_no_home_that_could_be_started(hospital: House, tmp_path: Path) -> None:
+    folder, keys = at(tmp_path)
+    back_up(hospital, folder, keys, "ann")
+    argv = [sys.executable, "-c", KILLED_RESTORE, str(folder), str(keys), str(tmp_path / "new")]
+    assert subprocess.run(argv, cwd=ROOT, timeout=60, check=False).returncode == -9
+    with pytest.raises(SettingsError):
+        load_settings(tmp_path / "new")
+    with pytest.raises(Rejected, match="empty"):
+        restore(folder, keys, tmp_path / "new", "root")
 
 
 def test_one_backup_at_a_time_and_none_while_a_key_is_destroyed(hospital: House, tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def test_dark_lettering_is_found_too() -> None:
     assert find_lettering(-images.lettered("SMITH JOHN 31").astype(np.float32))
 
 
+def test_upright_lettering_is_found_too() -> None:
+    picture = images.lettered("SMITH JOHN 31", 24)
+    for turned in (np.rot90(picture), np.rot90(picture, 3)):
+        assert find_lettering(turned.astype(np.float32))
+
+
 def test_an_image_with_lettering_is_refused_or_blacked_out() -> None:
     ds = images.image(images.lettered("QUAXWEILER 4471902"))
     with pytest.raises(BurnedIn, match="--mask"):

@@ -103,8 +103,8 @@ def test_a_record_that_waits_for_the_sealer_has_no_number_yet(record: Ledger) ->
     whole = everything(record)
     assert [entry.number for entry in whole[:48]] == list(range(1, 49))
     assert {(entry.number, entry.link) for entry in whole[48:]} == {(None, None)}
-    assert whole[1].role == "READER"
-    assert whole[1].address == "10.0.0.1"
+    (fifth,) = (entry for entry in whole if entry.detail == "row 5")
+    assert (fifth.role, fifth.address, fifth.actor) == ("READER", "10.0.0.1", "reader2")
 
 
 def test_what_was_typed_is_text_and_no_pattern(record: Ledger) -> None:
