@@ -1,6 +1,7 @@
 """Blacking out parts of uncompressed pixels (PS3.15 E.3.1, Clean Pixel Data Option)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
@@ -16,14 +17,28 @@ MOST_MASKED: Final = 0.35
 """Of the picture: whoever blacks out more has a document before them, not an image."""
 
 
+@contextmanager
+def described() -> Iterator[None]:
+    """Within, a header that lacks a number or has another thing in its place becomes `BurnedIn`.
+
+    Raises:
+        BurnedIn: the header does not say where the picture or its regions are.
+    """
+    try:
+        yield
+    except (AttributeError, IndexError, TypeError, ValueError):
+        raise BurnedIn("the header does not describe what is to be masked") from None
+
+
 def black_out(ds: Dataset, transfer_syntax_uid: str, boxes: Iterable[Box]) -> None:
     """Set what lies in the boxes to black, in every frame.
 
     Raises:
         BurnedIn: pixels of this layout cannot be masked.
     """
-    frames, numbers = _frames(ds, transfer_syntax_uid)
-    black = _black(ds)
+    with described():
+        frames, numbers = _frames(ds, transfer_syntax_uid)
+        black = _black(ds)
     for box in boxes:
         frames[:, box.top : box.bottom, box.left : box.right] = black
     ds.PixelData = numbers.tobytes() + b"\0" * (numbers.nbytes % 2)
@@ -33,15 +48,18 @@ def outside_regions(ds: Dataset) -> tuple[Box, ...]:
     """What of an ultrasound image lies in none of its regions (PS3.3 C.8.5.5): bands of whole rows or of columns.
 
     Empty where the image names no region.
+
+    Raises:
+        BurnedIn: a region has no place.
     """
-    rows, columns = int(ds.Rows), int(ds.Columns)
-    inside = np.zeros((rows, columns), dtype=bool)
-    for region in ds.get("SequenceOfUltrasoundRegions") or ():
-        top, left = int(region.RegionLocationMinY0), int(region.RegionLocationMinX0)
-        inside[
-            max(0, top) : int(region.RegionLocationMaxY1) + 1, max(0, left) : int(region.RegionLocationMaxX1) + 1
-        ] = 1
-    return tuple(_runs(~inside)) if inside.any() else ()
+    if not (regions := ds.get("SequenceOfUltrasoundRegions")):
+        return ()
+    with described():
+        inside = np.zeros((int(ds.Rows), int(ds.Columns)), dtype=bool)
+        for region in regions:
+            top, left = max(0, int(region.RegionLocationMinY0)), max(0, int(region.RegionLocationMinX0))
+            inside[top : int(region.RegionLocationMaxY1) + 1, left : int(region.RegionLocationMaxX1) + 1] = True
+        return tuple(_runs(~inside)) if inside.any() else ()
 
 
 def grown(box: Box, ds: Dataset) -> Box:

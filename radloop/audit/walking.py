@@ -50,7 +50,7 @@ class Walked:
 
 def stretches(conn: Connection, last: int, kept: Mapping[int, bytes]) -> tuple[Stretch, ...]:
     """The chain up to `last` in as many stretches as processors may walk."""
-    parts = min(len(os.sched_getaffinity(0)), MOST) if last > ALONE else 1
+    parts = min(processors(), MOST) if last > ALONE else 1
     ends = [last * part // parts for part in range(parts + 1)]
     links = {0: GENESIS}
     at_ends = select(audit_seals.c.number, audit_seals.c.chain).where(audit_seals.c.number.in_(ends))
@@ -62,6 +62,11 @@ def stretches(conn: Connection, last: int, kept: Mapping[int, bytes]) -> tuple[S
         )
         for begin, end in pairwise(ends)
     )
+
+
+def processors() -> int:
+    """How many may work for us."""
+    return len(os.sched_getaffinity(0))
 
 
 def walk(conn: Connection, key: bytes, stretch: Stretch) -> Walked:

@@ -107,19 +107,20 @@ def _found(
 
 def _branches(conn: Connection, selection: Selection) -> Iterator[list[ColumnElement[bool]]]:
     """Equalities that an index answers in the order of time; together they are what is looked for."""
+    roles = (
+        [] if selection.role is None else [one for one in _distinct(conn, _e.role) if selection.role in one.split(",")]
+    )
+    if selection.role is not None and not roles:
+        return
     if selection.object_id is not None:
         yield [_e.object_id == selection.object_id]
     elif selection.actor is not None:
-        for action in _matching(conn, selection.action):
-            yield [_e.actor == selection.actor, _e.action == action]
+        yield from ([_e.actor == selection.actor, _e.action == one] for one in _matching(conn, selection.action))
     elif selection.action is not None:
-        for action in _matching(conn, selection.action):
-            yield [_e.action == action]
+        yield from ([_e.action == one] for one in _matching(conn, selection.action))
     elif selection.role is not None:
-        for role in _distinct(conn, _e.role):
-            if selection.role in role.split(","):
-                # The index leaves out rows without a role, and must be told that we do.
-                yield [_e.role == role, _e.role != literal("", literal_execute=True)]
+        # The index leaves out rows without a role, and must be told that we do.
+        yield from ([_e.role == one, _e.role != literal("", literal_execute=True)] for one in roles)
     else:
         yield []
 

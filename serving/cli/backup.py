@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DirArgument = Annotated[Path, typer.Argument(help="The backup's folder, outside the home.", metavar="DIR")]
 REMINDER = (
     "what was deleted after this backup was made is back: `radloop retain --dry-run`, then `radloop retain`, delete "
-    "what is due by policy; consent withdrawn since, holds set since and access taken away since have to be entered again"
+    "what is due by policy; consent withdrawn, holds set and access taken away since have to be entered again"
 )
 
 

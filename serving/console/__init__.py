@@ -8,7 +8,7 @@
     /mlflow, /prefect        the servers behind the house, for those who may
     /livez, /readyz, /metrics   for whoever watches over it; no patient data
 
-Programs send a token (`Authorization: Bearer rlt_...`, from `radloop actor add` or `radloop token issue`); browsers have
-a session. Every path asks for one permission (`radloop.domain.access`). An error is JSON, `{"code", "error"}`, or a
-page.
+Programs send a token (`Authorization: Bearer rlt_...`, from `radloop actor add` or `radloop token issue`), browsers
+have a session. Every path asks for one permission (`radloop.domain.access`). An error is JSON, `{"code", "error"}`,
+or a page.
 """

@@ -13,7 +13,9 @@ from flows.encoding import SOFTWARE_VERSION
 from flows.house import House
 from radloop.domain.access import Permission
 from radloop.domain.errors import RadloopError
+from serving.console.api.access import access
 from serving.console.api.alarms import alarms
+from serving.console.api.audit import audit_log
 from serving.console.api.golive import golive
 from serving.console.api.images import images
 from serving.console.api.lineage import lineage
@@ -31,6 +33,8 @@ from serving.console.control_room import ControlRoom
 from serving.console.guard import DEADLINE_SECONDS, Guard
 from serving.console.health import health
 from serving.console.identity import who_of
+from serving.console.pages.access import access_pages
+from serving.console.pages.audit import audit_pages
 from serving.console.pages.drift import drift_pages
 from serving.console.pages.golive import golive_page
 from serving.console.pages.guests import guests
@@ -52,6 +56,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     api,
     alarms,
     session,
+    access,
+    audit_log,
     models,
     reports,
     uploads,
@@ -70,6 +76,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     lineage_pages,
     model_pages,
     drift_pages,
+    access_pages,
+    audit_pages,
     upload_pages,
     operations_pages,
     golive_page,

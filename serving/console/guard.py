@@ -39,6 +39,8 @@ ALLOWANCES: Final = (
     Allowance("/api/v1/", seconds=FOREVER, suffix="/events"),  # server-sent events end with the page
     Allowance("/api/v1/uploads", largest_body=1 << 40, seconds=900.0, whole=False),  # its own settings limit it
     Allowance("/api/v1/audit/export", seconds=900.0),
+    Allowance("/api/v1/audit/verification", seconds=120.0),  # 1,000,000 records take up to 10 s of two idle cores
+    Allowance("/audit/verification", seconds=120.0),
     Allowance("/api/v1/models/", seconds=300.0, suffix="/card"),
     Allowance("/api/v1/reports", seconds=300.0),
     Allowance("/mlflow/", largest_body=8 << 20, seconds=120.0),

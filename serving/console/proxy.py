@@ -5,6 +5,7 @@ listed go on, so neither our cookies nor a token do; of what comes back, what is
 security) and what is meant for one hop (RFC 9110 section 7.6.1) stays here. WebSockets are not passed on.
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,8 @@ from fastapi.responses import StreamingResponse
 from flows import servers
 from flows.house import House
 from radloop.domain.errors import NotFound, Unavailable
+from serving.console.headers import guest_policy
+from serving.console.identity import origin_of
 
 TIMEOUT: Final = httpx.Timeout(60.0, connect=3.0)
 
@@ -60,6 +63,7 @@ class Guest:
         name: as `flows.servers` knows it.
         title: as people know it.
         prefix: the path of ours that it stands under, without a slash at the end.
+        served: the paths below it that are passed on, whole; no other is.
         mount: from which on of its own paths it is told; '' where it does not know that it stands under a prefix.
         bare: paths below the prefix at which it is asked without the prefix, whatever `mount` says.
         kept: paths below the prefix whose files change their name with their content: they may stay in the cache.
@@ -68,6 +72,7 @@ class Guest:
     name: str
     title: str
     prefix: str
+    served: re.Pattern[str]
     mount: str = ""
     bare: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
@@ -77,7 +82,7 @@ async def forward(request: Request, house: House, guest: Guest) -> StreamingResp
     """Ask the guest the same, and pass its answer on as it comes.
 
     Raises:
-        NotFound: the path leads out of the guest's.
+        NotFound: the path is not among those that are passed on.
         Unavailable: it does not run, or does not answer.
     """
     below = _below(request, guest)
@@ -96,7 +101,10 @@ async def forward(request: Request, house: House, guest: Guest) -> StreamingResp
         answer = await house.http.send(asked, stream=True, follow_redirects=False)
     except httpx.HTTPError as error:
         raise Unavailable(f"{guest.title} cannot be reached: {type(error).__name__}") from None
-    headers = _headers(answer, guest, base, cached=below.startswith(guest.kept))
+    headers = {
+        **_headers(answer, guest, base, cached=below.startswith(guest.kept)),
+        "content-security-policy": guest_policy(origin_of(request), guest.prefix),
+    }
     return StreamingResponse(_body(answer), status_code=answer.status_code, headers=headers)
 
 
@@ -107,7 +115,7 @@ def _below(request: Request, guest: Guest) -> str:
     if prefix != guest.prefix or not below.startswith("/"):
         raise NotFound("there is nothing under this address")
     *inner, last = below[1:].split("/")
-    if any(map(_is_astray, inner)) or (last and _is_astray(last)):
+    if any(map(_is_astray, inner)) or (last and _is_astray(last)) or not guest.served.fullmatch(below):
         raise NotFound("there is nothing under this address")
     return below
 

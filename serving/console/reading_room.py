@@ -3,13 +3,15 @@
 All of it lives in the process: whoever comes after a restart finds the same from the ledger.
 """
 
+import asyncio
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
 
 from flows.house import House
 from radloop.ledger import results as result_rows
@@ -22,6 +24,8 @@ from serving.console.seen import Views
 
 MOST_KEPT: Final = 64
 """Drawn pages that are kept; one for every filter that somebody watches is what is needed."""
+MOST_ROWS: Final = 2000
+LIST_EVERY_SECONDS: Final = 2.0
 STUDY_EVERY_SECONDS: Final = 2.0
 T = TypeVar("T")
 
@@ -91,6 +95,29 @@ class Kept:
                 self._locks.pop(gone, None)
 
 
+class Shared:
+    """As `Kept`, for streams: of many that wait for the same one has it made, in a thread; the others hold none."""
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._most = most
+        self._making: OrderedDict[object, tuple[object, asyncio.Task[Any]]] = OrderedDict()
+
+    async def get(self, key: object, stamp: object, make: Callable[[], T]) -> T:
+        """What was, or is being, made under this key at this stamp."""
+        held = self._making.get(key)
+        if held is None or held[0] != stamp or _failed(held[1]):
+            held = stamp, asyncio.create_task(run_in_threadpool(make))
+            self._making[key] = held
+            while len(self._making) > self._most:
+                self._making.popitem(last=False)
+        made: T = await asyncio.shield(held[1])
+        return made
+
+
+def _failed(task: "asyncio.Task[Any]") -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
 class ReadingRoom:
     """One per process."""
 
@@ -98,8 +125,10 @@ class ReadingRoom:
         self._house = house
         self.presence = Presence()
         self.kept = Kept()
+        self.rows = Kept(MOST_ROWS)
+        self.shared = Shared()
         self.views = Views(house)
-        self.worklist = Pulse(self.look)
+        self.worklist = Pulse(self.look, every_seconds=LIST_EVERY_SECONDS)
         self._studies: dict[str, Pulse] = {}
 
     def look(self) -> str:
@@ -132,9 +161,7 @@ def study_stamp(conn: Connection, version_id: str) -> str:
     return repr(parts)
 
 
-async def while_present(
-    presence: Presence, version_id: str, actor: str, stream: AsyncIterable[T]
-) -> AsyncIterator[T]:
+async def while_present(presence: Presence, version_id: str, actor: str, stream: AsyncIterable[T]) -> AsyncIterator[T]:
     """The stream; while somebody listens to it, they have the study open."""
     with presence.reading(version_id, actor):
         async for text in stream:

@@ -111,7 +111,7 @@ def _gateways(settings: Settings, ports: Ports) -> list[Row]:
 
 def _prefect(settings: Settings, ports: Ports) -> Row:
     argv = (
-        *(sys.executable, "-m", "prefect", "server", "start", "--no-ui", "--analytics-off", "--workers", "1"),
+        *(sys.executable, "-m", "prefect", "server", "start", "--ui", "--analytics-off", "--workers", "1"),
         *("--host", LOOPBACK, "--port", str(ports.prefect), "--log-level", "WARNING"),
     )
     database = _folder(settings.home / "prefect") / "prefect.db"
@@ -122,8 +122,20 @@ def _prefect(settings: Settings, ports: Ports) -> Row:
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(7 * 86400),
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P2D",
+        **_prefect_pages(settings),
     }
     return _third_party("prefect", argv, ports.prefect, "/api/health", environment)
+
+
+def _prefect_pages(settings: Settings) -> dict[str, str]:
+    """Its pages stand under the console's /prefect. The newer ones (v2) call a service in the internet: not those."""
+    return {
+        "PREFECT_SERVER_UI_SERVE_BASE": "/prefect",
+        "PREFECT_SERVER_UI_API_URL": "/prefect/api",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(settings.home / "prefect" / "ui"),
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
 
 
 def _mlflow(settings: Settings, ports: Ports) -> Row:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-BENCHES = ("ingest", "inference", "answer", "training", "watch")
+BENCHES = ("ingest", "inference", "answer", "training", "watch", "audit", "console")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,8 @@
-"""A real rsyslog that takes RFC 5425 from whoever shows a certificate of our test authority, and keeps it in a file."""
+"""A real rsyslog that takes RFC 5425 from whoever shows a certificate of our test authority, and keeps it in a file.
+
+With GnuTLS: the OpenSSL driver of rsyslog 8.2302 closes a descriptor once too often at the end of a connection, by then
+perhaps that of the next connection or of the file, and so loses what it had taken (`docs/audit-record.md`).
+"""
 
 import subprocess
 import time
@@ -79,8 +83,7 @@ class Rsyslog:
 def listens(port: int) -> bool:
     """Whether somebody listens on that port of loopback, by what the kernel says.
 
-    rsyslog 8.2302 closes a file too often after a connection that speaks no TLS; by then the file may be the one that
-    it writes to. So nobody knocks at its door to see whether it is open.
+    It is not asked by a connection: one that speaks no TLS is an error to a server that speaks nothing else.
     """
     wanted, listening = f"0100007F:{port:04X}", "0A"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]

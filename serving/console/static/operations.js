@@ -1,4 +1,4 @@
-// The echo test of a peer: what it said, in words, whether it answered or not.
+// The echo test of a peer, and what stays unfolded.
 (() => {
   "use strict";
   document.addEventListener("click", async (event) => {
@@ -16,4 +16,14 @@
       button.removeAttribute("aria-busy");
     }
   });
+
+  // What was unfolded stays so when a part refreshes itself.
+  let unfolded = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    unfolded = [...event.detail.target.querySelectorAll("details[id][open]")].map((one) => one.id);
+  });
+  document.addEventListener("htmx:afterSwap", () => unfolded.forEach((id) => {
+    const one = document.getElementById(id);
+    if (one) one.open = true;
+  }));
 })();

@@ -3,7 +3,7 @@
   "use strict";
   const list = document.getElementById("list");
   const title = document.title;
-  const numbers = () => Object.fromEntries([...list.querySelectorAll("[data-count]")].map((one) => [one.dataset.count, Number(one.dataset.number)]));
+  const numbers = () => Object.fromEntries([...document.querySelectorAll("#counts [data-count]")].map((one) => [one.dataset.count, Number(one.dataset.number)]));
   const known = () => new Map([...list.querySelectorAll("tr[data-id]")].map((row) => [row.dataset.id, row.className]));
 
   const waited = (since) => {
@@ -19,27 +19,31 @@
     document.title = CRITICAL + URGENT ? `(${CRITICAL + URGENT}) ${title}` : title;
   };
 
-  let chosen = null;
-  let before = new Map();
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target !== list) return;
+  // ---- Live: the server sends the rows and the counts when they change -------------------------------------------------
+  const counts = document.getElementById("counts");
+  const take = (html) => {
     const row = list.querySelector("tr.current");
-    chosen = row ? { id: row.dataset.id, focused: row.contains(document.activeElement) } : null;
-    before = known();
-  });
-  document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target !== list) return;
-    const row = chosen && list.querySelector(`tr[data-id="${CSS.escape(chosen.id)}"]`);
-    if (row) {
-      row.classList.add("current");
-      if (chosen.focused) row.querySelector("a").focus({ preventScroll: true });
+    const [id, focused] = [row?.dataset.id, row?.contains(document.activeElement)];
+    const before = known();
+    list.innerHTML = html;
+    const same = id && list.querySelector(`tr[data-id="${CSS.escape(id)}"]`);
+    if (same) {
+      same.classList.add("current");
+      if (focused) same.querySelector("a").focus({ preventScroll: true });
     }
     const risen = [...list.querySelectorAll("tr.is-critical, tr.is-urgent")].filter((one) => !before.get(one.dataset.id)?.includes(one.className.split(" ")[0]));
     risen.forEach((one) => one.classList.add("risen"));
     if (risen.length) document.getElementById("risen").textContent = `${risen.length} urgent ${risen.length === 1 ? "study has" : "studies have"} come in.`;
     tick();
-    head();
-  });
+  };
+  const listen = () => {
+    const source = new EventSource(list.dataset.stream);
+    source.addEventListener("rows", (event) => take(event.data));
+    source.addEventListener("counts", (event) => { counts.innerHTML = event.data; head(); });
+    // Refused, not lost: the session is over, or the console begins anew. Whoever may not any more is sent to log in.
+    source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(() => window.radloop.call("GET", "/api/v1/me").catch(() => {}).then(listen), 5000); };
+  };
+  listen();
 
   const filters = document.querySelector("[data-filters]");
   filters.addEventListener("submit", () => filters.querySelectorAll("input, select").forEach((field) => { if (!field.value) field.disabled = true; }));
@@ -48,6 +52,4 @@
 
   setInterval(tick, 10000);
   head();
-  // What changed between the drawing of this page and the first word of the stream.
-  addEventListener("load", () => list.radloopSource?.addEventListener("open", () => window.htmx.trigger(list, "live"), { once: true }));
 })();

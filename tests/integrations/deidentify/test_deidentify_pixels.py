@@ -77,6 +77,9 @@ def test_ultrasound_is_blacked_out_around_its_regions() -> None:
         deidentify_dataset(ds, images.KEYS, MASK)
     region = Dataset()
     region.RegionLocationMinX0, region.RegionLocationMinY0 = 10, 20
+    ds.SequenceOfUltrasoundRegions = Sequence([region])
+    with pytest.raises(BurnedIn, match="describe"):
+        deidentify_dataset(ds, images.KEYS, MASK)
     region.RegionLocationMaxX1, region.RegionLocationMaxY1 = 49, 59
     ds.SequenceOfUltrasoundRegions = Sequence([region])
     pixels = deidentify_dataset(ds, images.KEYS, MASK).pixel_array

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from integrations.deidentify import Leaked, core, deidentify_dataset
 from integrations.deidentify.cleaning import Cleaner
-from integrations.deidentify.needles import collect
+from integrations.deidentify.needles import Needles, collect
 from integrations.deidentify.patterns import looks_like
 from integrations.deidentify.searching import expected, search
 from radloop.pixels import Limits
@@ -153,6 +153,13 @@ def test_patterns_find_what_is_written_the_usual_ways(text: str) -> None:
 @pytest.mark.parametrize("text", ["SIEMENS", "syngo MR D13D 4VA", "*tse2d1_9", "H30s", "LightSpeed Plus", "VIA5.2"])
 def test_patterns_leave_technical_texts_alone(text: str) -> None:
     assert looks_like(text) is None
+
+
+def test_needles_that_were_never_collected_hold_everything_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = Needles(frozenset(), frozenset(), frozenset(), frozenset(), frozenset())
+    monkeypatch.setattr(core, "collect", lambda _ds, _limits: nothing)
+    with pytest.raises(Leaked):
+        deidentify_dataset(images.image(), images.KEYS)
 
 
 def test_needles_never_show_themselves() -> None:

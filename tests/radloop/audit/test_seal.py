@@ -10,7 +10,9 @@ from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from radloop import audit
+from radloop.audit import walking
 from radloop.audit.chain import canonical
+from radloop.domain.errors import Unavailable
 from radloop.domain.records import AuditEvent
 from radloop.ledger import Ledger
 from radloop.ledger.tables import audit_events, audit_forwarded, audit_seals
@@ -223,6 +225,49 @@ def test_an_event_that_is_to_be_sealed_twice_is_found(sealed: Ledger, anchor: Pa
     assert not audit.verify(sealed, KEY, anchor).sound
     audit.Sealer(sealed, KEY, anchor).seal()
     assert not audit.verify(sealed, KEY, anchor).sound
+
+
+@pytest.fixture
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine records are walked by three processes, as millions are."""
+    monkeypatch.setattr(walking, "ALONE", 3)
+    monkeypatch.setattr(walking, "processors", lambda: 3)
+
+
+def test_processes_side_by_side_find_what_one_finds(sealed: Ledger, anchor: Path, apart: None) -> None:
+    assert audit.verify(sealed, KEY, anchor) == audit.Verdict(sealed=9, waiting=0, fault=None)
+    before = bend(sealed, 6, detail="bent")
+    assert audit.verify(sealed, KEY, anchor).fault == "record 6 was changed, moved or follows a deleted one"
+    assert audit.verify(sealed, KEY, anchor).sealed == 5
+    bend(sealed, 6, **before)
+    assert not audit.verify(sealed, KEY, anchor, {4: bytes(32)}).sound
+    assert not audit.verify(sealed, bytes(32), anchor).sound
+
+
+def test_wherever_the_stretches_meet_nothing_slips_through(sealed: Ledger, apart: None) -> None:
+    def first_fault(conn: Connection) -> str | None:
+        walked = [walking.walk(conn, KEY, part) for part in walking.stretches(conn, 9, {})]
+        assert len(walked) == 3
+        return next((one.fault for one in walked if one.fault), None)
+
+    for number in range(1, 10):
+        with pytest.raises(Unavailable), sealed.write() as conn:
+            unprotect(conn)
+            conn.execute(update(audit_events).where(audit_events.c.id == victim(conn, number)).values(detail="bent"))
+            assert first_fault(conn) == f"record {number} was changed, moved or follows a deleted one"
+            raise Unavailable("undone")
+        with pytest.raises(Unavailable), sealed.write() as conn:
+            unprotect(conn)
+            conn.execute(delete(audit_seals).where(audit_seals.c.number == number))
+            assert first_fault(conn) == f"record {number} is missing"
+            raise Unavailable("undone")
+        with pytest.raises(Unavailable), sealed.write() as conn:
+            unprotect(conn)
+            conn.execute(update(audit_seals).where(audit_seals.c.number == number).values(chain=bytes(32)))
+            assert first_fault(conn) == f"record {number} was changed, moved or follows a deleted one"
+            raise Unavailable("undone")
+    with sealed.read() as conn:
+        assert first_fault(conn) is None
 
 
 def test_another_key_does_not_verify(sealed: Ledger, anchor: Path) -> None:

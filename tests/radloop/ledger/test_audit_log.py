@@ -134,19 +134,7 @@ def test_how_far_a_target_got_never_goes_back(ledger: Ledger) -> None:
         assert audit_forwarded.position(conn, "other:6514") == 0
 
 
-@pytest.mark.parametrize(
-    "chosen",
-    [
-        Selection(),
-        Selection(actor="reader1"),
-        Selection(action="view"),
-        Selection(actor="reader1", action="view"),
-        Selection(object_id="sv_3"),
-        Selection(role="READER"),
-    ],
-    ids=str,
-)
-def test_a_page_follows_an_index_and_sorts_no_more_than_a_moment(record: Ledger, chosen: Selection) -> None:
+def test_a_page_follows_an_index_and_never_walks_the_table(record: Ledger) -> None:
     """What makes a page of a million rows as fast as one of a thousand: SQLite's own plan of each question."""
     if not record.sqlite:
         pytest.skip("PostgreSQL plans a table of sixty rows as what it is")
@@ -155,14 +143,13 @@ def test_a_page_follows_an_index_and_sorts_no_more_than_a_moment(record: Ledger,
         raw = conn.connection.dbapi_connection
         assert raw is not None
         raw.set_trace_callback(asked.append)
-        assert audit_log.page(conn, chosen, None, 3)
+        for chosen in SELECTIONS:
+            audit_log.page(conn, chosen, None, 3)
         raw.set_trace_callback(None)
-        plans = [
-            " | ".join(str(row[-1]) for row in raw.execute("EXPLAIN QUERY PLAN " + sql))
-            for sql in asked
-            if "audit_events" in sql
-        ]
-    assert plans
-    for plan in plans:
-        for step in plan.split(" | "):
-            assert not re.fullmatch(r"SCAN audit_events( USING INTEGER PRIMARY KEY)?", step), plan
+        plans = {
+            str(row[-1])
+            for sql in {one for one in asked if "audit_events" in one}
+            for row in raw.execute("EXPLAIN QUERY PLAN " + sql)
+        }
+    assert any("audit_events" in step for step in plans)
+    assert [step for step in plans if re.fullmatch(r"SCAN audit_events( USING INTEGER PRIMARY KEY)?", step)] == []

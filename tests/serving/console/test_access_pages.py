@@ -113,9 +113,6 @@ def test_a_token_gives_no_more_than_its_owner_has(console: Console) -> None:
     address = f"/api/v1/actors/{id_of(console, READER)}/tokens"
     admin = console.as_role(Role.ADMIN)
     assert console.http.post(address, headers=admin, json={"name": "x", "scopes": [beyond]}).status_code == 422
-    assert console.http.post(
-        address, headers=admin, json={"name": "a\ud800".encode("utf-8", "replace").decode()}
-    ).is_success
     for wrong in ({"name": "x", "days": 0}, {"name": "x", "days": 10**9}, {"name": " "}, {"name": "x", "more": 1}):
         assert console.http.post(address, headers=admin, json=wrong).status_code == 422, wrong
     machine = f"/api/v1/actors/{id_of(console, 'ris-robot')}/tokens"

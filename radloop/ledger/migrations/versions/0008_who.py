@@ -1,5 +1,7 @@
 """Who may do what: roles of actors, tokens that expire, sessions; what the audit says of them; what readers opened."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -109,7 +111,7 @@ def _audit() -> None:
 
 def _audit_index(name: str, columns: list[str], **where: str) -> None:
     """An index of audit_events, of the rows for which `where` holds."""
-    conditions = {key: sa.text(value) for key, value in where.items()}
+    conditions: dict[str, Any] = {key: sa.text(value) for key, value in where.items()}
     op.create_index(f"ix_audit_events_{name}", "audit_events", columns, unique=False, **conditions)
 
 
