@@ -19,8 +19,8 @@ class Rules:
     """The rules of `judge`.
 
     Args:
-        rate: the false-discovery rate of one call over all of its tests. The default alarms about once in 5,000
-            studies without a change where every 20 studies are judged (docs/drift.md).
+        rate: the false-discovery rate of one call over all of its tests. The default alarms less than once in
+            5,000 studies without a change where every 20 studies are judged (docs/drift.md).
         least: rows of a stratum below which nothing of it is judged. One odd study is no change, unless it lies so far
             beyond all of the reference that its tail would not have it in years (`statistics.tail`).
         least_new: the same of rows of a known scanner with a software version, kernel or combination never seen.

@@ -80,10 +80,12 @@ def _release(ds: Dataset, keys: Pseudonyms, options: Options) -> Released:
         cleaner = Cleaner(keys, keys.days(patient), needles, options)
         out = cleaner.dataset(ds)
         out.PatientID = out.PatientName = patient
+        pixels.refuse_too_large(out, options.limits)
         pixels.refuse_hidden_overlay(ds, syntax)
         pixels.tidy(out, syntax)
+        burned_in = str(ds.get("BurnedInAnnotation", "")).strip().upper() == "YES"
     looker = Looker(syntax, options)
-    out = looker.examine(out, burned_in=str(ds.get("BurnedInAnnotation", "")).strip() == "YES")
+    out = looker.examine(out, burned_in=burned_in)
     mark(out, options, masked=looker.masked, looked=looker.looked)
     data = part10(out, looker.transfer_syntax_uid)
     search(data, expected(keys, patient, needles), options.limits)

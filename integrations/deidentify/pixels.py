@@ -7,9 +7,12 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from integrations.deidentify.reading import elements_of
 from integrations.deidentify.refusals import NotAnImage, Unsearchable
 from integrations.deidentify.streams import without_comments
+from radloop.pixels import Limits
 from radloop.pixels.elements import EXPLICIT_BIG
+from radloop.pixels.limits import refuse_above
 
 PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _UNSIGNED: Final = {8: np.uint8, 16: np.uint16, 32: np.uint32}
@@ -33,10 +36,26 @@ def refuse_hidden_overlay(ds: Dataset, transfer_syntax_uid: str) -> None:
     Raises:
         Unsearchable: it does. In uncompressed pixels `tidy` clears those bits.
     """
-    planes = [element for element in ds if element.tag.group & 0xFF00 == 0x6000 and element.tag.element == 0x0100]
+    planes = [
+        element for element in elements_of(ds) if element.tag.group & 0xFF00 == 0x6000 and element.tag.element == 0x0100
+    ]
     inside = any(element.value not in (None, "", 1) for element in planes)
     if inside and UID(transfer_syntax_uid).is_encapsulated:
         raise Unsearchable("an overlay lies inside compressed pixels")
+
+
+def refuse_too_large(ds: Dataset, limits: Limits) -> None:
+    """Stop before anything is allocated by what the header says.
+
+    Raises:
+        NotAnImage: the header does not describe the pixels.
+        TooLarge: rows, columns, or the bytes of a frame or of all of them are above the limits.
+    """
+    together = native_size(ds)
+    refuse_above(int(ds.Rows), limits.rows, "rows")
+    refuse_above(int(ds.Columns), limits.columns, "columns")
+    refuse_above(together // frames_of(ds), limits.frame, "bytes in a frame")
+    refuse_above(together, limits.frames_together, "bytes in all frames")
 
 
 def tidy(ds: Dataset, transfer_syntax_uid: str) -> None:

@@ -72,8 +72,7 @@ def processors() -> int:
 def walk(conn: Connection, key: bytes, stretch: Stretch) -> Walked:
     """Walk one stretch here."""
     with _sealed(conn, stretch) as result:
-        rows = (row for page in result.partitions(PAGE) for row in page)
-        return _walked(rows, Chain(key), stretch)
+        return _walked(_fetched(result, conn.dialect.loaded_dbapi.Error), Chain(key), stretch)
 
 
 @contextmanager
@@ -116,13 +115,26 @@ def _sealed(conn: Connection, stretch: Stretch) -> CursorResult[Any]:
     return conn.exec_driver_sql(query, execution_options={"stream_results": True, "max_row_buffer": PAGE})
 
 
-def _walked(rows: Iterable[Sequence[Any]], chain: Chain, stretch: Stretch) -> Walked:
+def _fetched(result: CursorResult[Any], broken: type[Exception]) -> Iterator[tuple[Any, ...]]:
+    """The rows by the driver's own cursor: for a million, what stands around it counts."""
+    cursor = result.cursor
+    if cursor is None:
+        return
+    try:
+        while rows := cursor.fetchmany(PAGE):
+            yield from rows
+    except broken as error:
+        raise Unavailable(f"the ledger went away ({type(error).__name__})") from None
+
+
+def _walked(rows: Iterable[tuple[Any, ...]], chain: Chain, stretch: Stretch) -> Walked:
     link, expected = stretch.before, stretch.first
-    for number, sealed, *facts in rows:
+    for row in rows:
+        number, sealed = row[:2]
         if number != expected:
             break
         try:
-            link = chain.link(link, number, facts)
+            link = chain.link(link, number, row[2:])
         except (TypeError, ValueError, IndexError):  # no event, or one that we could not have written
             link = b""
         if not hmac.compare_digest(link, sealed):

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from radloop.domain.errors import RadloopError
 from serving.cli import (
     access,
+    adoption,
     alarms,
     audit,
     backup,
@@ -121,6 +122,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "conformance": site.conformance,
     "roi": reports.roi,
     "access": access.permissions,
+    "adoption": adoption.adoption,
     "retain": retention.retain,
     "backup": backup.backup,
     "restore": backup.restore,

@@ -14,6 +14,7 @@ from flows.house import House
 from radloop.domain.access import Permission
 from radloop.domain.errors import RadloopError
 from serving.console.api.access import access
+from serving.console.api.adoption import adoption
 from serving.console.api.alarms import alarms
 from serving.console.api.audit import audit_log
 from serving.console.api.golive import golive
@@ -34,6 +35,7 @@ from serving.console.guard import DEADLINE_SECONDS, Guard
 from serving.console.health import health
 from serving.console.identity import who_of
 from serving.console.pages.access import access_pages
+from serving.console.pages.adoption import adoption_page
 from serving.console.pages.audit import audit_pages
 from serving.console.pages.drift import drift_pages
 from serving.console.pages.golive import golive_page
@@ -58,6 +60,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     session,
     access,
     audit_log,
+    adoption,
     models,
     reports,
     uploads,
@@ -78,6 +81,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     drift_pages,
     access_pages,
     audit_pages,
+    adoption_page,
     upload_pages,
     operations_pages,
     golive_page,

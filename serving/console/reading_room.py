@@ -82,9 +82,18 @@ class Kept:
             if found is not None and found[0] == stamp:
                 kept: T = found[1]  # type: ignore[assignment]
                 return kept
-            made = make()
+            try:
+                made = make()
+            except BaseException:
+                self._forget(key)
+                raise
             self._keep(key, stamp, made)
             return made
+
+    def _forget(self, key: object) -> None:
+        with self._lock:
+            self._made.pop(key, None)
+            self._locks.pop(key, None)
 
     def _keep(self, key: object, stamp: object, made: object) -> None:
         with self._lock:

@@ -33,8 +33,10 @@ def view(who: Who, what: str, object_kind: str, object_id: str, detail: str = ""
 
 def record(house: House, events: Iterable[AuditEvent]) -> None:
     """Commit views together."""
-    with house.ledger.write() as conn:
-        audit.append(conn, *events)
+    views = tuple(events)
+    if views:
+        with house.ledger.write() as conn:
+            audit.append(conn, *views)
 
 
 class Views:
@@ -47,6 +49,7 @@ class Views:
     def __init__(self, house: House) -> None:
         self._house = house
         self._waiting: list[AuditEvent] = []
+        self._begun: set[tuple[str, str]] = set()
         self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._lock = threading.Lock()
         self._turn = threading.Lock()
@@ -57,23 +60,28 @@ class Views:
         Raises:
             Unavailable, StorageFull: it could not be noted, so it must not be shown.
         """
+        key = (_session(who), object_id)
         with self._lock:
-            if self._is_known(who, object_id):
+            if self._is_known(key):
                 return
-            self._waiting.append(view(who, what, object_kind, object_id))
+            if key not in self._begun:
+                self._begun.add(key)
+                self._waiting.append(view(who, what, object_kind, object_id))
         with self._turn:
             self._commit()
         self.remember(who, object_id)
 
     def remember(self, who: Who, object_id: str) -> None:
         """It is on record that this was shown to them."""
+        key = (_session(who), object_id)
         with self._lock:
-            self._seen[_session(who), object_id] = time.monotonic()
+            self._begun.discard(key)
+            self._seen[key] = time.monotonic()
             while len(self._seen) > MOST_REMEMBERED:
                 self._seen.popitem(last=False)
 
-    def _is_known(self, who: Who, object_id: str) -> bool:
-        at = self._seen.get((_session(who), object_id))
+    def _is_known(self, key: tuple[str, str]) -> bool:
+        at = self._seen.get(key)
         return at is not None and time.monotonic() - at < AGAIN_SECONDS
 
     def _commit(self) -> None:

@@ -40,9 +40,9 @@ _one_at_a_time: Final = threading.Lock()
 # No control characters: PostgreSQL takes no NUL.
 Word = Annotated[str, Query(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Day = Annotated[
-    date | None,
+    Annotated[date, Field(ge=date(1970, 1, 1), le=date(2999, 12, 31))] | None,
     BeforeValidator(lambda said: said or None),
-    Query(ge=date(1970, 1, 1), le=date(2999, 12, 31), description="in the site's time zone"),
+    Query(description="in the site's time zone"),
 ]
 
 

@@ -65,16 +65,18 @@ async def get_frame(request: Request, instance_id: OurId, number: FrameNumber, w
 
 
 @images.get("/results/{result_id}/findings/{ordinal}/heatmap", response_class=Response)
-def get_heatmap(result_id: OurId, ordinal: Ordinal, house: HouseHere, _: Viewer) -> Response:
+def get_heatmap(request: Request, result_id: OurId, ordinal: Ordinal, house: HouseHere, who: Viewer) -> Response:
     """Where the model looked: a coloured, half transparent PNG that covers the whole image."""
     finding = _finding(house, result_id, ordinal)
+    _room(request).views.record(who, "result", "result", result_id)
     return Response(heat_layer(house.store.get(finding.heatmap_key or "")), media_type="image/png")
 
 
 @images.get("/results/{result_id}/findings/{ordinal}/thumbnail", response_class=Response)
-def get_thumbnail(result_id: OurId, ordinal: Ordinal, house: HouseHere, _: Viewer) -> Response:
+def get_thumbnail(request: Request, result_id: OurId, ordinal: Ordinal, house: HouseHere, who: Viewer) -> Response:
     """The image with the heat over it, small."""
     finding = _finding(house, result_id, ordinal)
+    _room(request).views.record(who, "result", "result", result_id)
     picture, heat = house.store.get(finding.picture_key or ""), house.store.get(finding.heatmap_key or "")
     return Response(heated(picture, heat, THUMBNAIL), media_type="image/png")
 

@@ -21,6 +21,7 @@ from radloop.ledger import openings as opening_rows
 from radloop.ledger import results as result_rows
 from radloop.ledger import studies as study_rows
 from radloop.ledger import verdicts as verdict_rows
+from serving.console import seen
 from serving.console.api.wire import (
     KEY_LENGTH,
     Receipt,
@@ -98,24 +99,28 @@ def post_verdict(
 
 
 @api.get("/results/{result_id}", response_model=ResultOut)
-def get_result(result_id: OurId, _: Viewer, house: HouseHere) -> ResultOut:
+def get_result(result_id: OurId, who: Viewer, house: HouseHere) -> ResultOut:
     """One answer of a model, with the verdicts on it."""
     with house.ledger.read() as conn:
         result = result_rows.get(conn, result_id)
         if result is None or not shown(result):
             raise NotFound("there is no such result")
-        return result_of(result, verdict_rows.of_result(conn, result_id))
+        found = result_of(result, verdict_rows.of_result(conn, result_id))
+    seen.record(house, [seen.view(who, "result", "result", result_id)])
+    return found
 
 
 @api.get("/studies/{version_id}/results", response_model=list[ResultOut])
-def get_results(version_id: OurId, _: Viewer, house: HouseHere) -> list[ResultOut]:
+def get_results(version_id: OurId, who: Viewer, house: HouseHere) -> list[ResultOut]:
     """Every answer on one study version that was shown, with the verdicts."""
     with house.ledger.read() as conn:
         if study_rows.get(conn, version_id) is None:
             raise NotFound("there is no such study version")
         said = verdict_rows.of_version(conn, version_id)
-        found = result_rows.of_version(conn, version_id)
-        return [result_of(one, said) for one in found if shown(one)]
+        results = result_rows.of_version(conn, version_id)
+        found = [result_of(one, said) for one in results if shown(one)]
+    seen.record(house, [seen.view(who, "result", "result", one.id) for one in found])
+    return found
 
 
 @api.post("/studies/{version_id}/signoff", status_code=HTTPStatus.CREATED, response_model=SignOffOut)

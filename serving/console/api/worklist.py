@@ -25,6 +25,7 @@ from radloop.ledger import signoffs as signoff_rows
 from radloop.ledger import worklist as worklist_rows
 from radloop.ledger.openings import Opening
 from radloop.ledger.worklist import Cursor, Entry, Filter, Place
+from serving.console import seen
 from serving.console.ages import age_of
 from serving.console.api.readings import REFUSALS
 from serving.console.identity import HouseHere, may
@@ -155,9 +156,10 @@ def room_of(request: Request) -> ReadingRoom:
 
 
 @worklist.get("/worklist")
-def get_list(request: Request, house: HouseHere, _: Viewer, wanted: Wanted) -> Listed:
+def get_list(request: Request, house: HouseHere, who: Viewer, wanted: Wanted) -> Listed:
     """Open studies (those signed today with `signed=today`), urgent first, then by waiting time; 100 at a time."""
     room = room_of(request)
+    seen.record(house, [seen.view(who, "worklist", "worklist", "worklist")])
     return listed_once(house, room, wanted, room.look())
 
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import UltrasoundImageStorage
+from pydicom.uid import JPEG2000Lossless, UltrasoundImageStorage
 
 from integrations.deidentify import Options, deidentify_file
 from radloop.domain.errors import Rejected, TooLarge
@@ -45,12 +46,17 @@ def test_changed_bytes_end_in_a_searched_file_or_a_refusal(
     assert b"quaxweiler" not in out.lower()
 
 
-def test_a_file_deep_sequences_or_many_elements_above_the_limits_are_refused() -> None:
+def test_a_file_a_picture_deep_sequences_or_many_elements_above_the_limits_are_refused() -> None:
     data = images.in_bytes(images.image())
     with pytest.raises(TooLarge):
         deidentify_file(data, images.KEYS, Options(limits=Limits(file=1000)))
     with pytest.raises(TooLarge):
         deidentify_file(data, images.KEYS, Options(limits=Limits(elements=10)))
+    huge = ultrasound()
+    huge.file_meta.TransferSyntaxUID, huge.Rows, huge.Columns = JPEG2000Lossless, 65535, 65535
+    huge.PixelData = encapsulate([b"\xff\x4f\xff\xd9"])
+    with pytest.raises(TooLarge):
+        deidentify_file(images.in_bytes(huge), images.KEYS, Options(mask=True))
     deep = images.image()
     deep.update(images.nested(Dataset(), 12))
     with pytest.raises(Rejected):

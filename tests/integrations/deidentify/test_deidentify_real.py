@@ -81,7 +81,7 @@ def secrets(ds: Dataset) -> Iterator[str]:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the public sets are not here (../shared/data)")
 def test_radiographs_of_the_public_set_go_out_but_for_those_with_lettering() -> None:
-    found = [fate_without_masks(path) for path in sorted((SHARED / "cxr").glob("*.dcm"))[:12]]
+    found = [fate_without_masks(path) for path in sorted((SHARED / "cxr").glob("*.dcm"))[:6]]
     assert set(found) <= {"written", "burned-in"}
     assert found.count("written") >= len(found) // 2
 

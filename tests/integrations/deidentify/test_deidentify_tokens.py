@@ -141,7 +141,7 @@ def test_a_code_that_the_standard_does_not_list_is_gone_and_a_meaning_is_the_sta
     assert left.CodeMeaning == "Thoracic structure (body structure)"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(
     places=st.lists(st.sampled_from(PLACES), min_size=1, max_size=12, unique=True),
     word=st.text("bcdfghjklmnpqrstvwxz", min_size=5, max_size=8),

@@ -78,7 +78,7 @@ def test_status_of_a_stopped_house_is_not_ready_and_counts(desk: Desk) -> None:
     result = cli(desk, "status", "--json")
     assert result.exit_code == Exit.NOT_READY
     said = json.loads(result.stdout)
-    assert said.keys() == {"ready", "processes", "counts", "quarantine"}
+    assert said.keys() == {"ready", "processes", "counts", "quarantine", "stuck"}
     assert (said["ready"], said["processes"], said["quarantine"]) == (False, [], 1)
     assert cli(desk, "quarantine", "list", "--json").stdout.count("unparsable") == 1
 

@@ -128,7 +128,7 @@ def test_the_page_shows_text_as_text_and_is_one_view_in_the_audit(console: Conso
         assert SCRIPT not in page.text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
         assert browser.get("/worklist/next", follow_redirects=False).headers["location"].startswith("/studies/sv_")
-    assert actions(console.house) == ["view.worklist"]
+    assert actions(console.house) == ["view.worklist"], "once for the opening, never for what it hears"
     with console.browser(Role.ML) as browser:
         assert browser.get("/worklist").status_code == 403
 
