@@ -19,6 +19,8 @@ FURTHEST: Final = 5.0
 VALUES: Final = 8
 """Different values below which a numeric column has no place among the points: a setting rather than a measurement."""
 FOLDS: Final = 5
+MOST_APART: Final = 1000
+"""Rows whose distances teach how far out rows lie, evenly spread over the reference: their tail is learned from few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,9 @@ def reach_of(rows: Columns, shape: Shape) -> Reach | None:
     """How far out the reference's rows lie, each from the others: a fold's distances by what the other folds teach."""
     if len(rows) < profile.LEAST_KNOWN or not (shape.shared or shape.axes):
         return None
-    fold = np.arange(len(rows)) % FOLDS
-    distances = np.concatenate([_apart(rows.take(fold != one), rows.take(fold == one)) for one in range(FOLDS)])
+    some = rows.take(np.linspace(0, len(rows) - 1, min(len(rows), MOST_APART)).round().astype(np.intp))
+    fold = np.arange(len(some)) % FOLDS
+    distances = np.concatenate([_apart(some.take(fold != one), some.take(fold == one)) for one in range(FOLDS)])
     return Reach(shape, *_round(shape, rows), tail(distances))
 
 

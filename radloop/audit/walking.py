@@ -6,16 +6,16 @@ walked side by side, each by a process of its own.
 
 import hmac
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing import get_context
 from typing import Any, Final
 
-from sqlalchemy import Connection, CursorResult, select
+from sqlalchemy import Connection, select
 
 from radloop.audit.chain import GENESIS, Chain, facts_of
 from radloop.domain.errors import Unavailable
@@ -71,8 +71,8 @@ def processors() -> int:
 
 def walk(conn: Connection, key: bytes, stretch: Stretch) -> Walked:
     """Walk one stretch here."""
-    with _sealed(conn, stretch) as result:
-        return _walked(_fetched(result, conn.dialect.loaded_dbapi.Error), Chain(key), stretch)
+    with closing(_sealed(conn, stretch)) as rows:
+        return _walked(rows, Chain(key), stretch)
 
 
 @contextmanager
@@ -106,24 +106,23 @@ def _walk_apart(url: str, key: bytes, stretch: Stretch) -> Walked:
         ledger.close()
 
 
-def _sealed(conn: Connection, stretch: Stretch) -> CursorResult[Any]:
-    """Number, link and facts of the sealed records, as the driver gives them: a million are read here."""
+def _sealed(conn: Connection, stretch: Stretch) -> Generator[tuple[Any, ...], None, None]:
+    """Number, link and facts of the sealed records, by the driver itself: for a million, what stands around it counts.
+
+    Raises:
+        Unavailable: the ledger's.
+    """
     # An outer join: a deleted event must show as a fault, not as a shorter list.
     joined = "FROM audit_seals s LEFT JOIN audit_events e ON e.id = s.event_id"
     which = f"WHERE s.number BETWEEN {stretch.first:d} AND {stretch.last:d} ORDER BY s.number"
-    query = f"SELECT s.number, s.chain, {facts_of(conn)} {joined} {which}"
-    return conn.exec_driver_sql(query, execution_options={"stream_results": True, "max_row_buffer": PAGE})
-
-
-def _fetched(result: CursorResult[Any], broken: type[Exception]) -> Iterator[tuple[Any, ...]]:
-    """The rows by the driver's own cursor: for a million, what stands around it counts."""
-    cursor = result.cursor
-    if cursor is None:
-        return
+    # A named cursor of PostgreSQL stays there: its rows come by the page.
+    named = {} if conn.dialect.name == "sqlite" else {"name": "audit", "binary": True}
     try:
-        while rows := cursor.fetchmany(PAGE):
-            yield from rows
-    except broken as error:
+        with closing(conn.connection.cursor(**named)) as cursor:
+            cursor.execute(f"SELECT s.number, s.chain, {facts_of(conn)} {joined} {which}")
+            while rows := cursor.fetchmany(PAGE):
+                yield from rows
+    except conn.dialect.loaded_dbapi.Error as error:
         raise Unavailable(f"the ledger went away ({type(error).__name__})") from None
 
 

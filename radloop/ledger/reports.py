@@ -72,6 +72,9 @@ class DeliveryRow(TypedDict):
 class StudyRow(TypedDict):
     """One study."""
 
+    id: str
+    """Of the study version: what the console, holds and lineage go by."""
+    study_id: str
     study_uid: str
     version: int
     state: str
@@ -110,6 +113,8 @@ def _rows(conn: Connection, versions: tuple[StudyVersion, ...]) -> list[StudyRow
 def _study(version: StudyVersion, answers: list[Result], sent: list[Delivery], notes: list[QualityNote]) -> StudyRow:
     evidence = version.evidence
     return {
+        "id": version.id,
+        "study_id": version.study_id,
         "study_uid": version.study_uid,
         "version": version.number,
         "state": version.state,

@@ -93,7 +93,7 @@ def _line(row: "StudyRow") -> tuple[object, ...]:
 
 def _print(row: "StudyRow") -> None:
     evidence = row["evidence"]
-    say(f"study {row['study_uid']}, version {row['version']}, {row['instances']} instances")
+    say(f"study {row['study_uid']}, version {row['version']} ({row['id']}), {row['instances']} instances")
     say(f"state {row['state']}" + (f": {row['reason']}" if row["reason"] else "") + f", urgency {row['urgency']}")
     counted = f" ({evidence['expected']} expected, {evidence['missing']} missing)" if evidence["expected"] else ""
     say(f"whole by {evidence['signal']}{counted}" if evidence["signal"] else "not known to be whole")

@@ -97,15 +97,23 @@ async def forward(request: Request, house: House, guest: Guest) -> StreamingResp
         content=await request.body(),
         timeout=TIMEOUT,
     )
+    answer = await _sent(house, guest, asked)
     try:
-        answer = await house.http.send(asked, stream=True, follow_redirects=False)
-    except httpx.HTTPError as error:
-        raise Unavailable(f"{guest.title} cannot be reached: {type(error).__name__}") from None
-    headers = {
-        **_headers(answer, guest, base, cached=below.startswith(guest.kept)),
-        "content-security-policy": guest_policy(origin_of(request), guest.prefix),
-    }
+        headers = {
+            **_headers(answer, guest, base, cached=below.startswith(guest.kept)),
+            "content-security-policy": guest_policy(origin_of(request), guest.prefix),
+        }
+    except Unavailable:
+        await answer.aclose()
+        raise
     return StreamingResponse(_body(answer), status_code=answer.status_code, headers=headers)
+
+
+async def _sent(house: House, guest: Guest, asked: httpx.Request) -> httpx.Response:
+    try:
+        return await house.http.send(asked, stream=True, follow_redirects=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:  # InvalidURL: of a redirect, which httpx reads though
+        raise Unavailable(f"{guest.title} cannot be reached: {type(error).__name__}") from None
 
 
 def _below(request: Request, guest: Guest) -> str:
@@ -146,7 +154,10 @@ def _moved(location: str, guest: Guest, base: str) -> str:
     Raises:
         Unavailable: it sends it to somebody else.
     """
-    target = urlsplit(location)
+    try:
+        target = urlsplit(location)
+    except ValueError:
+        raise Unavailable(f"{guest.title} leads nowhere") from None
     if (target.scheme or target.netloc) and f"{target.scheme}://{target.netloc}" != base:
         raise Unavailable(f"{guest.title} leads out of here")
     path = target.path

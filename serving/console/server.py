@@ -16,6 +16,7 @@ from flows.house import open_house
 from radloop.process import announce
 from radloop.settings import Settings
 from radloop.tls import server_context
+from serving.console.api.images import warm
 from serving.console.app import build
 from serving.console.guard import LARGEST_HEADERS
 
@@ -35,6 +36,7 @@ def serve(settings: Settings, sock: socket.socket) -> None:
     """
     tls = server_context(settings, "console")
     house = open_house(settings)
+    warm()
     server = _Server(configuration(build(house), tls), settings.home)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, partial(_end, server))

@@ -7,10 +7,11 @@ import pytest
 
 from flows import golive, routing, triage
 from flows.house import House
+from flows.verdicts import enter
 from radloop.domain.enums import Standing, StudyState, VerdictKind
 from radloop.domain.errors import Rejected
 from radloop.domain.ids import utc_now
-from radloop.domain.records import Acquisition, StudyVersion
+from radloop.domain.records import Acquisition, Evidence, StudyVersion
 from radloop.ledger import deliveries, golive_figures, results, studies
 from radloop.ledger import golive as rows
 from radloop.ledger.tables import audit_events
@@ -91,8 +92,6 @@ def test_a_study_that_is_not_live_is_answered_in_silence_with_the_reason_and_not
 
 def test_figures_count_by_modality_and_hour_what_was_answered_said_and_failed(house: House) -> None:
     introduce(house.ledger)
-    from flows.verdicts import enter  # noqa: PLC0415
-
     first, second = answered(house, 1), answered(house, 2)
     place.arrive(house, place.chest_study(3))
     enter(house, entry(first))
@@ -106,8 +105,6 @@ def test_figures_count_by_modality_and_hour_what_was_answered_said_and_failed(ho
 
 
 def read(house: House) -> StudyVersion:
-    from radloop.domain.records import Evidence  # noqa: PLC0415
-
     (receipt,) = place.arrive(house, place.chest_study(3))
     assert receipt.version_id is not None
     with house.ledger.write() as conn:

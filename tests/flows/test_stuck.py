@@ -1,4 +1,4 @@
-"""Is anything stuck, and what is to be done: one function says it, from one look at ledger, processes, servers, disk."""
+"""Is anything stuck, and what is to be done: one function says it, from one look at the whole house."""
 
 from collections.abc import Callable
 from dataclasses import replace

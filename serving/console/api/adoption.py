@@ -1,5 +1,6 @@
 """The paths /api/v1/adoption: whether the answers are used, by model and week; never per reader."""
 
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -7,7 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.adoption import Figures, measure
+from flows.adoption import Figures, Share, measure
 from flows.house import House
 from radloop.domain.access import Permission, Who
 from radloop.domain.ids import utc_now
@@ -74,17 +75,17 @@ def get_plot(model: Name, house: HouseHere, _: Viewer, weeks: Weeks = 12) -> Res
     return Response(to_svg(drawing), media_type="image/svg+xml")
 
 
-def _series(weeks: list[Figures]) -> list[Series]:
-    shares = (
-        ("opened", lambda one: one.opened),
-        ("readers agree", lambda one: one.agreed),
-        ("voted useful", lambda one: one.useful),
+def _series(weeks: Sequence[Figures]) -> list[Series]:
+    made = (
+        _line("opened", [(one.week, one.opened) for one in weeks]),
+        _line("readers agree", [(one.week, one.agreed) for one in weeks]),
+        _line("voted useful", [(one.week, one.useful) for one in weeks]),
     )
-    made = [
-        Series(name, tuple((one.week, said.value) for one in weeks if one.week and (said := of(one)).value is not None))
-        for name, of in shares
-    ]
     return [one for one in made if one.points]
+
+
+def _line(name: str, shares: Iterable[tuple[date | None, Share]]) -> Series:
+    return Series(name, tuple((week, share.value) for week, share in shares if week and share.value is not None))
 
 
 def _zone(house: House) -> ZoneInfo:

@@ -13,6 +13,7 @@ from serving.console.api.images import warm
 from serving.console.api.readings import OurId
 from serving.console.api.worklist import Viewer, Wanted, models_of, room_of
 from serving.console.drawing import address, changes, draw, stream_address
+from serving.console.first_steps import first_steps
 from serving.console.identity import HouseHere
 from serving.console.rendering import render
 
@@ -43,6 +44,7 @@ def get_worklist(request: Request, house: HouseHere, who: Viewer, wanted: Wanted
         modalities=modalities,
         places=tuple(Place),
         urgencies=tuple(reversed(Urgency)),
+        first=first_steps(house, who),
     )
 
 

@@ -80,7 +80,8 @@
   const series = (step) => {
     if (stacks.length < 2) return;
     at = { stack: (at.stack + step + stacks.length) % stacks.length, image: 0 };
-    voi = null;
+    name();
+    choose(0);
     fit();
     order();
     show();
@@ -235,6 +236,7 @@
     document.getElementById("preset").selectedIndex = preset;
     show();
   };
+  const name = () => document.getElementById("preset").replaceChildren(...presets().map(([said]) => new Option(said)));
   const toggle = (button, on) => { button.setAttribute("aria-pressed", String(on)); show(); return on; };
   const on = (id, act) => document.getElementById(id).addEventListener("click", act);
   on("fit", () => { voi = null; inverted = toggle(document.getElementById("invert"), false); preset = 0; choose(0); fit(); });
@@ -304,7 +306,7 @@
     stacks = told.map((one) => ({ ...one, images: one.images.flatMap((each) => Array.from({ length: each.frames }, (_, number) => ({ instance_id: each.instance_id, frame: number }))) }));
     if (!stacks.length) { note.textContent = "There is no image in this study yet."; return; }
     if (first) goTo(first);
-    document.getElementById("preset").replaceChildren(...presets().map(([name]) => new Option(name)));
+    name();
     go(at.image);
   };
   begin().catch((error) => { note.textContent = `The images cannot be loaded: ${error.message}`; });

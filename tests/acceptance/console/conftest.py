@@ -13,7 +13,8 @@ from models.phantoms.chest import chest
 from tests.acceptance.conftest import World, saved
 from tests.acceptance.console.browsing import chromium
 
-SCRIPT = "<script>document.title='ZQBENT'</script>^Eve"
+# PS3.5 6.2: "=" and "^" part the name; the script does without.
+SCRIPT = "<script>alert(1)</script>^Eve"
 
 
 @dataclass(frozen=True)

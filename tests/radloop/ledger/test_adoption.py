@@ -1,5 +1,6 @@
 """What is counted of adoption, against a handful of answers whose fate is known."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -21,9 +22,9 @@ MINUTE = timedelta(minutes=1)
 
 
 def answer(ledger: Ledger, number: int, at: datetime = rows.NOW, **changes: object) -> Result:
-    arrival = rows.arrival(study=f"1.2.{number}", sop=f"1.2.{number}.4", content=f"c{number}")
+    arrival = replace(rows.arrival(study=f"1.2.{number}", sop=f"1.2.{number}.4", content=f"c{number}"), received_at=at)
     with ledger.write() as conn:
-        version_id = instances.record(conn, arrival, order=None).version_id
+        version_id = instances.record(conn, [arrival])[0].version_id
         assert version_id is not None
         made = rows.result(version_id, created_at=at, **changes)
         results.add(conn, made)
@@ -33,9 +34,7 @@ def answer(ledger: Ledger, number: int, at: datetime = rows.NOW, **changes: obje
 def opened(ledger: Ledger, result: Result, actor: str, after: timedelta) -> None:
     at = result.created_at + after
     with ledger.write() as conn:
-        openings.record(
-            conn, Opening(version_id=result.version_id, actor=actor, at=at, blinded=False, ai_shown_at=at)
-        )
+        openings.record(conn, Opening(version_id=result.version_id, actor=actor, at=at, blinded=False, ai_shown_at=at))
 
 
 def said(ledger: Ledger, result: Result, reader: str, kind: VerdictKind, after: timedelta = MINUTE) -> None:
@@ -51,10 +50,6 @@ def said(ledger: Ledger, result: Result, reader: str, kind: VerdictKind, after: 
         awareness=Awareness.SAW_AI,
         source=VerdictSource.REST,
         source_id=new_id("x"),
-        text="",
-        code=None,
-        severity=None,
-        laterality=None,
     )
     with ledger.write() as conn:
         verdicts.add(conn, verdict)
@@ -81,16 +76,12 @@ def week(ledger: Ledger) -> Ledger:
     voted(ledger, first, "bob", useful=False)
     voted(ledger, first, "bob", useful=True)
     voted(ledger, second, "ann", useful=False)
-    shadow = rows.MODEL.__class__(**{**_facts(), "standing": Standing.SHADOW, "digest": "e" * 64})
+    shadow = replace(rows.MODEL, standing=Standing.SHADOW)
     for number, changes in enumerate(({"model": shadow}, {"status": ResultStatus.NOT_APPLICABLE, "findings": ()})):
         unseen = answer(ledger, 10 + number, **changes)
         opened(ledger, unseen, "ann", MINUTE)
         voted(ledger, unseen, "ann", useful=True)
     return ledger
-
-
-def _facts() -> dict[str, object]:
-    return {name: getattr(rows.MODEL, name) for name in ("name", "version", "qualification")}
 
 
 def test_what_became_of_each_answer_is_counted_once(week: Ledger) -> None:
@@ -120,8 +111,8 @@ def test_a_measure_has_its_interval_and_says_so_where_there_is_nothing(week: Led
     assert model.opened.low < 0.75 < model.opened.high
     assert (model.timed, model.median_seconds, model.p90_seconds) == (2, 120.0, 240.0)
     assert (model.agreed.hits, model.agreed.among, model.overrides) == (2, 3, 1)
-    answer(week, 77, model=rows.MODEL.__class__(**{**_facts(), "name": "ct", "standing": Standing.CHAMPION, "digest": "f" * 64}))
-    (cxr, ct) = measure(week, 2, ZURICH, rows.NOW).models
+    answer(week, 77, model=replace(rows.MODEL, name="ct"))
+    (ct, cxr) = measure(week, 2, ZURICH, rows.NOW).models
     assert (cxr.model, ct.model, ct.useful.value, ct.median_seconds) == ("cxr", "ct", None, None)
     assert measure(week, 1, ZURICH, rows.NOW + timedelta(days=30)).models == ()
 
