@@ -1,7 +1,7 @@
 """How one stratum's rows become points: normal scores of what was measured, and components of the embeddings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,8 @@ FURTHEST: Final = 5.0
 VALUES: Final = 8
 """Different values below which a numeric column has no place among the points: a setting rather than a measurement."""
 FOLDS: Final = 5
+LEAST_APART: Final = 100
+"""Rows below which nothing is said of single ones: a tail of fewer than 10 values is none."""
 MOST_APART: Final = 1000
 """Rows whose distances teach how far out rows lie, evenly spread over the reference: their tail is learned from few."""
 
@@ -95,13 +97,17 @@ def shape_of(rows: Columns) -> Shape:
 
 
 def reach_of(rows: Columns, shape: Shape) -> Reach | None:
-    """How far out the reference's rows lie, each from the others: a fold's distances by what the other folds teach."""
-    if len(rows) < profile.LEAST_KNOWN or not (shape.shared or shape.axes):
+    """How far out the reference's rows lie, each from the others: a fold's distances by what the other folds teach.
+
+    None where the others are too few to teach the same shape: distances in fewer directions would all be shorter.
+    """
+    if len(rows) < LEAST_APART or not (shape.shared or shape.axes):
         return None
     some = rows.take(np.linspace(0, len(rows) - 1, min(len(rows), MOST_APART)).round().astype(np.intp))
     fold = np.arange(len(some)) % FOLDS
-    distances = np.concatenate([_apart(some.take(fold != one), some.take(fold == one)) for one in range(FOLDS)])
-    return Reach(shape, *_round(shape, rows), tail(distances))
+    parts = [_apart(shape, some.take(fold != one), some.take(fold == one)) for one in range(FOLDS)]
+    distances = [one for one in parts if one is not None]
+    return Reach(shape, *_round(shape, rows), tail(np.concatenate(distances))) if len(distances) == FOLDS else None
 
 
 def normal_scores(ground: Floats, values: Floats) -> Floats:
@@ -118,8 +124,10 @@ def _normal(ground: Floats, values: Floats) -> Floats:
     return found
 
 
-def _apart(known: Columns, rows: Columns) -> Floats:
-    shape = shape_of(known)
+def _apart(wanted: Shape, known: Columns, rows: Columns) -> Floats | None:
+    shape = replace(shape_of(known), shared=wanted.shared)
+    if (shape.axes is None) is not (wanted.axes is None):
+        return None
     return _distances(shape, *_round(shape, known), rows)
 
 

@@ -17,7 +17,8 @@ from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
 from flows import runs
-from flows.schedules import POOL, server_url
+from flows.prefect_rest import server_url
+from flows.schedules import POOL
 from radloop.settings import Schedule, Settings
 
 FLOWS: Final[dict[str, Flow[Any, Any]]] = {

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -36,6 +37,8 @@ LEDGER = Backoff(first=0.1, longest=5.0)
 """The ledger is locked or away: everything waits for it, so look again soon."""
 ORCHESTRATOR = Backoff(first=3.0, longest=15.0)
 """The Prefect server is away: nothing waits for it."""
+PREFECT = Backoff(first=0.2, longest=1.6)
+"""The Prefect server is busy with its database: a person waits for the answer."""
 SENDER = Backoff(first=10.0, longest=300.0)
 """A sender that did not answer C-FIND: it is a courtesy question, so ask rarely."""
 COMMITMENT = Backoff(first=60.0, longest=3600.0)
@@ -53,6 +56,16 @@ BROKEN_STUDY_SECONDS = 60.0
 def delivery(settings: DeliverySettings) -> Backoff:
     """As the site says, for deliveries."""
     return Backoff(settings.first_retry_seconds, settings.longest_retry_seconds)
+
+
+def a_few_times(policy: Backoff, tries: int, call: Callable[[], T]) -> T:
+    """Call until it raises no Transient, at most `tries` times, the last of which may raise it. Blocks."""
+    for attempt in range(1, tries):
+        try:
+            return call()
+        except Transient:
+            time.sleep(policy.wait(attempt))
+    return call()
 
 
 async def patiently(policy: Backoff, what: str, call: Callable[[], Awaitable[T]]) -> T:

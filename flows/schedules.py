@@ -1,7 +1,6 @@
 """Schedules as IT handles them: list, make, remove, pause, resume, run now.
 
-What there is, radloop.toml and the ledger say; when it runs, Prefect does, which the worker keeps told. Prefect is
-asked over its REST interface: its client would cost every command, and the console, a hundred megabytes.
+What there is, radloop.toml and the ledger say; when it runs, Prefect does, which the worker keeps told.
 
 for row in schedules.show(settings, ledger).rows: ...
 schedules.pause(settings, ledger, "night")
@@ -9,7 +8,7 @@ schedules.pause(settings, ledger, "night")
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -18,7 +17,7 @@ import httpx
 import structlog
 from pydantic import ValidationError
 
-from flows import servers
+from flows import prefect_rest
 from radloop import audit
 from radloop.domain.errors import DuplicateConflict, NotFound, Rejected, Unavailable
 from radloop.domain.ids import utc_now
@@ -28,9 +27,7 @@ from radloop.settings import Schedule, Settings
 
 log = structlog.get_logger()
 POOL: Final = "radloop"
-ASK_SECONDS: Final = 10.0
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-MOST: Final = 200
 ENDED: Final = ("RUNNING", "COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -115,8 +112,8 @@ def show(settings: Settings, ledger: Ledger) -> Shown:
         for name, (one, source) in known(settings, ledger).items()
     }
     try:
-        with _prefect(settings) as prefect:
-            there = {str(one["name"]): one for one in _deployments(prefect)}
+        with prefect_rest.asking(settings) as prefect:
+            there = prefect_rest.deployments(prefect, POOL)
             said = tuple(_with(prefect, row, there[name]) if name in there else row for name, row in rows.items())
     except Unavailable:
         return Shown(tuple(rows.values()), prefect=False)
@@ -185,17 +182,6 @@ def run_now(settings: Settings, ledger: Ledger, name: str, actor: str) -> str:
     return str(made["name"])
 
 
-def server_url(settings: Settings) -> str:
-    """Base URL of the Prefect server.
-
-    Raises:
-        Unavailable: it does not run.
-    """
-    if (url := servers.url_of(settings, "prefect")) is None:
-        raise Unavailable("the Prefect server is not running")
-    return url
-
-
 def _check(settings: Settings, name: str, schedule: Schedule) -> None:
     if not NAME.fullmatch(name):
         raise Rejected("name: a letter, then letters, digits, - and _, all small, at most 32")
@@ -222,61 +208,27 @@ def _read(name: str, body: kept_schedules.Body) -> Schedule | None:
         return None
 
 
-def _prefect(settings: Settings) -> httpx.Client:
-    return httpx.Client(base_url=f"{server_url(settings)}/api/", timeout=ASK_SECONDS, trust_env=False)
-
-
-def _ask(prefect: httpx.Client, what: str, **body: Any) -> Any:
-    """A question to Prefect's REST interface."""
-    try:
-        answer = prefect.post(what, json=body)
-        return answer.raise_for_status().json() if answer.content else {}
-    except (httpx.HTTPError, ValueError) as error:
-        raise Unavailable(f"the Prefect server is away: {type(error).__name__}") from None
-
-
-def _deployments(prefect: httpx.Client) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = _ask(prefect, "deployments/filter", work_pools={"name": {"any_": [POOL]}}, limit=MOST)
-    return found
-
-
 def _tell(settings: Settings, ledger: Ledger, name: str, verb: str) -> Any:
     named(settings, ledger, name)
-    with _prefect(settings) as prefect:
-        found = next((one for one in _deployments(prefect) if one["name"] == name), None)
+    with prefect_rest.asking(settings) as prefect:
+        found = prefect_rest.deployments(prefect, POOL).get(name)
         if found is None:
             raise NotFound(f"the worker has not registered the schedule {name} yet")
-        return _ask(prefect, f"deployments/{found['id']}/{verb}")
+        return prefect_rest.ask(prefect, f"deployments/{found['id']}/{verb}")
 
 
-def _with(prefect: httpx.Client, row: ScheduleRow, deployment: Mapping[str, Any]) -> ScheduleRow:
-    coming = _run(prefect, deployment, "EXPECTED_START_TIME_ASC", ("SCHEDULED",))
-    ended = _run(prefect, deployment, "START_TIME_DESC", ENDED)
+def _with(prefect: httpx.Client, row: ScheduleRow, deployment: prefect_rest.Answer) -> ScheduleRow:
+    coming = prefect_rest.first_run(prefect, deployment, "EXPECTED_START_TIME_ASC", ("SCHEDULED",))
+    ended = prefect_rest.first_run(prefect, deployment, "START_TIME_DESC", ENDED)
     paused = bool(deployment["paused"])
-    return ScheduleRow(
-        name=row.name,
-        flow=row.flow,
-        cron=row.cron,
+    return replace(
+        row,
         paused=paused,
-        source=row.source,
         registered=True,
         next_at=_at(coming.get("expected_start_time")) if not paused else None,
         last_at=_at(ended.get("start_time")),
         last_state=ended.get("state_name"),
     )
-
-
-def _run(prefect: httpx.Client, deployment: Mapping[str, Any], sort: str, states: tuple[str, ...]) -> Mapping[str, Any]:
-    """The first run of a deployment by this order; empty where there is none."""
-    found: list[Mapping[str, Any]] = _ask(
-        prefect,
-        "flow_runs/filter",
-        flow_runs={"state": {"type": {"any_": list(states)}}},
-        deployments={"id": {"any_": [deployment["id"]]}},
-        sort=sort,
-        limit=1,
-    )
-    return found[0] if found else {}
 
 
 def _at(text: str | None) -> datetime | None:

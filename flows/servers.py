@@ -23,9 +23,13 @@ def wanted(settings: Settings) -> tuple[str, ...]:
 
 def url_of(settings: Settings, name: str) -> str | None:
     """Base URL; None where it takes a free port and has not announced it: it does not run."""
-    configured = {"inference": settings.inference, "prefect": settings.prefect, "mlflow": settings.mlflow}[name].port
+    configured = {
+        "inference": settings.inference.port,
+        "prefect": settings.prefect.port,
+        "mlflow": settings.mlflow.port,
+    }
     said = announced(settings.home, name)
-    port = configured or (said.port if said else None)
+    port = configured[name] or (said.port if said else None)
     return f"http://127.0.0.1:{port}" if port else None
 
 

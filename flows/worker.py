@@ -16,7 +16,7 @@ from typing import Final
 import httpx
 import structlog
 
-from flows import policies, registry, schedules, servers, training_mirror
+from flows import policies, prefect_rest, registry, schedules, servers, training_mirror
 from flows.environment import client_environment
 from radloop import logs
 from radloop.domain.errors import Transient
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logs.configure("worker")
     settings = load_settings(home)
     wait_for_server(settings)
-    export(client_environment(settings, schedules.server_url(settings)))
+    export(client_environment(settings, prefect_rest.server_url(settings)))
     export({"RADLOOP_HOME": str(home), "PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS})
     asyncio.run(serve(settings))
 

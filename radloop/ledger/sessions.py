@@ -119,9 +119,10 @@ def all_standing(conn: Connection, *, now: datetime, idle: timedelta) -> tuple[S
     return tuple(_session(row) for row in rows)
 
 
-def provider_session_of(conn: Connection, session_id: str) -> str | None:
-    """The provider's own id of a session."""
-    return conn.scalar(select(sessions.c.provider_session).where(sessions.c.id == session_id))
+def door_of(conn: Connection, session_id: str) -> Door | None:
+    """How a session began."""
+    found = conn.scalar(select(sessions.c.door).where(sessions.c.id == session_id))
+    return None if found is None else Door(found)
 
 
 def _alive(now: datetime, idle: timedelta) -> Any:

@@ -6,7 +6,7 @@ from datetime import datetime
 from math import ceil
 from typing import Final
 
-from sqlalchemy import Connection, func, literal_column, select
+from sqlalchemy import Connection, String, func, literal_column, select
 
 from radloop.domain.enums import StudyState
 from radloop.ledger.deliveries import OPEN_STATES
@@ -14,7 +14,7 @@ from radloop.ledger.tables import breakers, deliveries, study_versions
 
 _v, _d = study_versions.c, deliveries.c
 # A literal, so that the index of open versions is used: no database sees through a parameter.
-_SIGNED: Final = literal_column("'SIGNED'")
+_SIGNED: Final = literal_column("'SIGNED'", String)
 MOST: Final = 20_000
 """The newest of a time that are looked at."""
 

@@ -7,7 +7,6 @@ versions said: nothing lowers it. Every open study is in the list, with an answe
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -30,44 +29,31 @@ from sqlalchemy import (
 
 from radloop.domain.enums import ResultStatus, StudyState, Urgency
 from radloop.ledger.admitted import openings, study_headers
-from radloop.ledger.learning import signoffs
-from radloop.ledger.references import SILENT
+from radloop.ledger.learning import signoffs, verdicts
 from radloop.ledger.tables import Utc, results, studies, study_versions
+from radloop.ledger.worklist_filters import Filter, Place, conditions, has_result, place_of
+
+__all__ = [
+    "Cursor",
+    "Entry",
+    "Filter",
+    "Place",
+    "counts",
+    "get",
+    "modalities",
+    "others_of_patient",
+    "page",
+    "rise",
+    "stamp",
+    "stamp_of",
+    "versions_of",
+]
 
 _v = study_versions.c
 _EARLIER: Final = study_versions.alias("earlier")
 _LATER: Final = study_versions.alias("later")
 # A literal, so that the index of open versions is used: no database sees through a parameter.
 _SIGNED: Final = literal_column("'SIGNED'", String)
-
-
-class Place(StrEnum):
-    """Where a study of the list stands, as a reader asks for it."""
-
-    RECEIVING = "RECEIVING"
-    """Images still arrive."""
-    READING = "READING"
-    """Whole: the models look at it, or will at once."""
-    UNAVAILABLE = "UNAVAILABLE"
-    """A model could not be asked; it will be tried again."""
-    ANSWERED = "ANSWERED"
-    """A model has read it."""
-    NOT_READ = "NOT_READ"
-    """No model read it; the reason is on record."""
-    SIGNED = "SIGNED"
-    """Closed by a reader."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """What of the list is wanted; '' and None want everything. `signed_since`: those signed since then, instead."""
-
-    urgency: Urgency | None = None
-    modality: str = ""
-    model: str = ""
-    place: Place | None = None
-    text: str = ""
-    signed_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +141,19 @@ def stamp(conn: Connection) -> str:
     return repr((*map(tuple, rows), *(at and at.timestamp() for at in last)))
 
 
+def stamp_of(conn: Connection, version_id: str) -> str:
+    """A text that changes with what others do to one version: images, answers, verdicts, sign-off, a newer one."""
+    mine = results.c.version_id == version_id
+    said = (
+        select(func.max(_LATER.c.number)).where(_LATER.c.study_id == _v.study_id),
+        select(func.count()).select_from(results).where(mine),
+        select(func.count()).select_from(verdicts).where(verdicts.c.version_id == version_id),
+        select(signoffs.c.reader).where(signoffs.c.version_id == version_id),
+    )
+    query = select(_v.state, _v.reason, _v.instances, *(one.scalar_subquery() for one in said))
+    return repr(conn.execute(query.where(_v.id == version_id)).first())
+
+
 def rise(conn: Connection, version_id: str, urgency: Urgency) -> None:
     """A result is on record: its study rises at once, whatever other models are still asked. It never falls."""
     lower = [one for one in Urgency if one.rank < urgency.rank]
@@ -170,48 +169,7 @@ def _listed(wanted: Filter) -> Select[Any]:
     else:
         recent = select(signoffs.c.version_id).where(signoffs.c.at >= wanted.signed_since)
         query = query.where(_v.id.in_(recent), _v.state == _SIGNED)
-    return query.where(*_conditions(wanted))
-
-
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    found = []
-    if wanted.modality:
-        found.append(cast(_v.modalities, String).contains(f'"{wanted.modality}"', autoescape=True))
-    if wanted.model:
-        found.append(_has_result(results.c.model == wanted.model))
-    if wanted.place is not None:
-        found.append(_stands(wanted.place))
-    if wanted.text:
-        found.append(_v.study_id.in_(_named(wanted.text)))
-    return found
-
-
-def _named(text: str) -> Select[Any]:
-    """The studies that a text names: a part of the patient's name, their id, or the accession number."""
-    fits = [
-        column.icontains(text, autoescape=True)
-        for column in (study_headers.c.patient_name, studies.c.patient_id, studies.c.accession_number)
-    ]
-    return select(studies.c.id).outerjoin(study_headers).where(or_(*fits))
-
-
-def _stands(place: Place) -> ColumnElement[bool]:
-    read = _has_result(results.c.status == ResultStatus.OK)
-    postponed = and_(_v.state.in_((StudyState.COMPLETE, StudyState.READING)), _v.reason.is_not(None))
-    places: dict[Place, ColumnElement[bool]] = {
-        Place.RECEIVING: _v.state == StudyState.RECEIVING,
-        Place.READING: and_(_v.state.in_((StudyState.COMPLETE, StudyState.READING)), _v.reason.is_(None)),
-        Place.UNAVAILABLE: postponed,
-        Place.ANSWERED: and_(_v.state == StudyState.ANSWERED, or_(_v.reason.is_(None), read)),
-        Place.NOT_READ: and_(_v.state == StudyState.ANSWERED, _v.reason.is_not(None), ~read),
-        Place.SIGNED: _v.state == StudyState.SIGNED,
-    }
-    return places[place]
-
-
-def _has_result(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether a result that readers are shown fits."""
-    return exists().where(results.c.version_id == _v.id, results.c.standing.not_in(SILENT), condition)
+    return query.where(*conditions(wanted))
 
 
 def _rank() -> ColumnElement[int]:
@@ -249,7 +207,7 @@ def _beyond(inner: Any, after: Cursor) -> ColumnElement[bool]:
 
 
 def _entries(conn: Connection, keys: Any) -> tuple[Entry, ...]:
-    read = _has_result(results.c.status == ResultStatus.OK)
+    read = has_result(results.c.status == ResultStatus.OK)
     query = (
         select(study_versions, keys.c.rank, keys.c.since, read.label("read"), *_SHOWN)
         .join(keys, _v.id == keys.c.id)
@@ -291,15 +249,6 @@ def _entry(row: Row[Any]) -> Entry:
         study_date=row.study_date or "",
         description=row.description or "",
     )
-
-
-def place_of(state: StudyState, reason: str | None, *, read: bool) -> Place:
-    """Where a version stands for a reader. `read`: whether a model that is shown has read it."""
-    if state is StudyState.ANSWERED:
-        return Place.ANSWERED if read or not reason else Place.NOT_READ
-    if state in (StudyState.COMPLETE, StudyState.READING):
-        return Place.UNAVAILABLE if reason else Place.READING
-    return Place(state)
 
 
 def versions_of(conn: Connection, study_id: str) -> Sequence[Entry]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from radloop.domain.access import Role
 from radloop.domain.enums import ActorKind, Standing
 from serving.cli.desk import Change, Desk, HomeOption, open_desk, system_user
 from serving.cli.output import complain, say
@@ -87,7 +88,9 @@ def _name_actors(desk: Desk) -> None:
         change = Change(conn, machine or actors.ensure(conn, MACHINE, ActorKind.MACHINE))
         if actors.by_name(conn, system_user()) is None:
             person = actors.ensure(conn, system_user(), ActorKind.PERSON)
-            change.record("actor.add", "actor", person.id)
+            # Whoever makes the home holds its keys and its ledger already: pages hide nothing from them.
+            actors.set_roles(conn, person, Role)
+            change.record("actor.add", "actor", person.id, ",".join(Role))
 
 
 def _sign_again(desk: Desk) -> None:

@@ -17,6 +17,7 @@ from serving.console.api.access import access
 from serving.console.api.adoption import adoption
 from serving.console.api.alarms import alarms
 from serving.console.api.audit import audit_log
+from serving.console.api.first_steps import first_steps
 from serving.console.api.golive import golive
 from serving.console.api.images import images
 from serving.console.api.lineage import lineage
@@ -33,6 +34,7 @@ from serving.console.api.worklist import worklist
 from serving.console.control_room import ControlRoom
 from serving.console.guard import DEADLINE_SECONDS, Guard
 from serving.console.health import health
+from serving.console.hosts import hosts_of
 from serving.console.identity import who_of
 from serving.console.pages.access import access_pages
 from serving.console.pages.adoption import adoption_page
@@ -61,6 +63,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     access,
     audit_log,
     adoption,
+    first_steps,
     models,
     reports,
     uploads,
@@ -102,7 +105,8 @@ OPEN: Final = frozenset(
 
 def build(house: House, deadline_seconds: float = DEADLINE_SECONDS) -> ASGIApp:
     """The console of one house."""
-    return Guard(application(house), deadline_seconds, secure=_is_secure(house))
+    hosts = hosts_of(house.settings.console)
+    return Guard(application(house), hosts, deadline_seconds, secure=_is_secure(house))
 
 
 def application(house: House) -> FastAPI:

@@ -10,10 +10,11 @@ from fastapi import Request
 
 from flows.house import House
 from radloop.domain.ids import utc_now
-from serving.console.api.worklist import Asked, Listed, Row, listed_once, room_of
+from serving.console.api.worklist import Asked, Listed, listed_once, room_of
 from serving.console.live import LASTS_SECONDS
 from serving.console.reading_room import ReadingRoom
 from serving.console.rendering import render_text, waited
+from serving.console.worklist_rows import Row
 
 
 @dataclass(frozen=True, slots=True)

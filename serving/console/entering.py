@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection
 
 from flows.house import House
 from integrations.identity import ldap
+from integrations.identity.refusals import is_usable
 from radloop import audit
 from radloop.domain.access import Identified, Role
 from radloop.domain.enums import ActorKind
@@ -25,6 +27,8 @@ from radloop.ledger import sessions as session_rows
 from radloop.ledger import tokens as token_rows
 from radloop.ledger.sessions import Begun, Door
 from serving.console.throttle import Throttle
+
+log = structlog.get_logger(__name__)
 
 NOBODY: Final = "unknown"
 LONGEST_NAME: Final = 128
@@ -104,8 +108,20 @@ def roles_of(groups: Iterable[str], granted_by: Mapping[str, Iterable[Role]]) ->
 def record_failure(house: House, tried: Try, why: str) -> None:
     """Put a failed try into the audit: the name that was typed is kept only where it is an actor's."""
     with house.ledger.write() as conn:
-        known = actor_rows.by_name(conn, tried.name) if tried.name else None
+        known = actor_rows.by_name(conn, tried.name) if is_usable(tried.name) else None
         _record(conn, known.name if known else NOBODY, "login.fail", known.id if known else NOBODY, why, tried.address)
+
+
+def end_former(house: House, secret: str) -> None:
+    """End the session that a browser had before this login, whoever's it was: nobody can reach it any more."""
+    if not secret:
+        return
+    now, idle = utc_now(), timedelta(minutes=house.settings.console.idle_minutes)
+    with house.ledger.write() as conn:
+        former = session_rows.standing(conn, secret, now=now, idle=idle)
+        if former is not None:
+            session_rows.end(conn, former.id, now)
+            _record(conn, former.actor.name, "logout", former.id, "another login of the same browser", former.address)
 
 
 def _attempt(house: House, throttle: Throttle, tried: Try, identify: Callable[[], Admitted]) -> Begun:
@@ -129,6 +145,8 @@ def _password(house: House, name: str, password: str) -> Admitted:
 
 
 def _break_glass(house: House, name: str, password: str) -> Admitted | None:
+    if not is_usable(name):
+        return None
     with house.ledger.read() as conn:
         kept = actor_rows.password_of(conn, name)
         entry = actor_rows.entry(conn, name)
@@ -170,6 +188,8 @@ def _begin(house: House, who: Admitted, address: str) -> Begun:
             conn, actor, who.roles, who.door, address, now=now, lasts=lasts, provider_session=who.provider_session
         )
         action = "break-glass" if who.door is Door.BREAK_GLASS else "login"
+        if who.door is Door.BREAK_GLASS:
+            log.warning("break-glass", session=begun.session.id)
         _record(conn, actor.name, action, begun.session.id, who.door, address, ",".join(sorted(who.roles)))
         return begun
 

@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from radloop.domain.errors import RadloopError, TooLarge
 from serving.console.headers import headers_for
-from serving.console.refusals import Failed, PastDeadline, refusal
+from serving.console.hosts import Hosts
+from serving.console.refusals import BadRequest, Failed, Misdirected, PastDeadline, refusal
 
 log = structlog.get_logger(__name__)
 
@@ -58,8 +59,11 @@ def allowance_of(path: str) -> Allowance:
 class Guard:
     """ASGI around the application. A request past the deadline is answered; what it began ends by itself, unheard."""
 
-    def __init__(self, app: ASGIApp, deadline_seconds: float = DEADLINE_SECONDS, *, secure: bool = False) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Hosts, deadline_seconds: float = DEADLINE_SECONDS, *, secure: bool = False
+    ) -> None:
         self._app = app
+        self._hosts = hosts
         self._secure = secure
         self._deadline_seconds = deadline_seconds
         self._late: set[asyncio.Task[None]] = set()
@@ -71,6 +75,9 @@ class Guard:
             return
         allowed = allowance_of(scope["path"])
         wire = Wire(send, headers_for(scope, self._secure))
+        if wrong := _wrong(Headers(scope=scope), self._hosts):
+            await wire.refuse(scope, receive, wrong)
+            return
         work = asyncio.create_task(self._answer(scope, receive, wire, allowed))
         done, _ = await self._until(work, allowed.seconds or self._deadline_seconds)
         if not done:
@@ -150,6 +157,16 @@ class _Replay:
             return await self._receive()
         self._given = True
         return {"type": "http.request", "body": self._body, "more_body": False}
+
+
+def _wrong(headers: Headers, hosts: Hosts) -> RadloopError | None:
+    """What makes a request none of ours, before anything of it is believed."""
+    if "content-length" in headers and "transfer-encoding" in headers:
+        # RFC 9112 section 6.1: an attempt at request smuggling.
+        return BadRequest("a request has one length")
+    if not hosts.know(headers.get("host", "")):
+        return Misdirected("this console is not known by that name: [console] url says how browsers reach it")
+    return None
 
 
 async def _whole_body(scope: Scope, receive: Receive, largest: int) -> bytes:

@@ -159,9 +159,10 @@ def is_foreign(headers: Mapping[str, str]) -> bool:
     return headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
 
 
-def cookie_name(*, secure: bool) -> str:
+def cookie_name(what: str = "", *, secure: bool) -> str:
     """With the prefix that a browser takes over TLS only, for the whole host only (RFC 6265bis 4.1.3.2)."""
-    return "__Host-radloop" if secure else "radloop"
+    name = f"radloop-{what}" if what else "radloop"
+    return f"__Host-{name}" if secure else name
 
 
 def _recognise(house: House, asked: Asked) -> Who | None:

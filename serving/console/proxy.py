@@ -118,7 +118,8 @@ async def _sent(house: House, guest: Guest, asked: httpx.Request) -> httpx.Respo
 
 def _below(request: Request, guest: Guest) -> str:
     """The path below the prefix, as it was sent: from a slash on, and never out again."""
-    sent = request.scope["raw_path"].decode("ascii", "replace")
+    raw: bytes = request.scope["raw_path"]
+    sent = raw.decode("ascii", "replace")
     prefix, below = sent[: len(guest.prefix)], sent[len(guest.prefix) :]
     if prefix != guest.prefix or not below.startswith("/"):
         raise NotFound("there is nothing under this address")

@@ -10,14 +10,9 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from flows.house import House
-from radloop.ledger import results as result_rows
-from radloop.ledger import signoffs as signoff_rows
-from radloop.ledger import studies as study_rows
-from radloop.ledger import verdicts as verdict_rows
 from radloop.ledger import worklist as worklist_rows
 from serving.console.live import Pulse
 from serving.console.seen import Views
@@ -154,20 +149,7 @@ class ReadingRoom:
 
     def _look_at(self, version_id: str) -> str:
         with self._house.ledger.read() as conn:
-            return study_stamp(conn, version_id)
-
-
-def study_stamp(conn: Connection, version_id: str) -> str:
-    """A text that changes with what a study's page shows of others' doing."""
-    version = study_rows.get(conn, version_id)
-    if version is None:
-        return ""
-    newest = study_rows.latest_of(conn, version.study_uid)
-    signed = signoff_rows.of_version(conn, version_id)
-    said = verdict_rows.of_version(conn, version_id)
-    found = result_rows.of_version(conn, version_id)
-    parts = (version.state, version.reason, newest and newest.number, signed and signed.reader, len(said), len(found))
-    return repr(parts)
+            return worklist_rows.stamp_of(conn, version_id)
 
 
 async def while_present(presence: Presence, version_id: str, actor: str, stream: AsyncIterable[T]) -> AsyncIterator[T]:

@@ -44,9 +44,25 @@ class Malformed(Rejected):
 
 
 class MethodNotAllowed(Rejected):
-    """The path is there, the method is not."""
+    """The path is there, the method is not; `allowed` are those that are (RFC 9110 section 15.5.6)."""
 
     code = "method-not-allowed"
+
+    def __init__(self, message: str, allowed: str = "") -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class BadRequest(Rejected):
+    """No request that a browser or a program means well with; the connection ends."""
+
+    code = "bad-request"
+
+
+class Misdirected(Rejected):
+    """It asks for somebody who is not here (RFC 9110 section 15.5.20)."""
+
+    code = "misdirected"
 
 
 class TooMany(Unavailable):
@@ -72,6 +88,8 @@ STATUSES: Final[tuple[tuple[type[RadloopError], HTTPStatus], ...]] = (
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
     (Forbidden, HTTPStatus.FORBIDDEN),
     (MethodNotAllowed, HTTPStatus.METHOD_NOT_ALLOWED),
+    (BadRequest, HTTPStatus.BAD_REQUEST),
+    (Misdirected, HTTPStatus.MISDIRECTED_REQUEST),
     (NotFound, HTTPStatus.NOT_FOUND),
     (DuplicateConflict, HTTPStatus.CONFLICT),
     (Lockout, HTTPStatus.CONFLICT),
@@ -100,6 +118,10 @@ def refusal(error: RadloopError) -> JSONResponse:
 def _headers(error: RadloopError) -> Mapping[str, str]:
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": "Bearer"}  # RFC 6750 section 3
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": error.allowed}
+    if isinstance(error, BadRequest):
+        return {"Connection": "close"}
     if isinstance(error, Transient):
         wait = error.retry_after if isinstance(error, Unavailable) and error.retry_after else RETRY_SECONDS
         return {"Retry-After": str(math.ceil(wait))}
@@ -117,12 +139,14 @@ def answer(request: Request, error: RadloopError) -> Response:
         return refusal(error)
     if isinstance(error, Unauthenticated):
         return _to_login(request)
-    return render(request, getattr(request.state, "who", None), "error.html", status=status_of(error), error=error)
+    page = render(request, getattr(request.state, "who", None), "error.html", status=status_of(error), error=error)
+    page.headers.update(_headers(error))
+    return page
 
 
 def for_programs(path: str) -> bool:
     """Whether what is asked for is no page."""
-    return path.startswith(("/api/", "/static/", "/livez", "/readyz", "/metrics"))
+    return path.startswith(("/api/", "/static/", "/livez", "/readyz", "/metrics", "/login/oidc/back-channel"))
 
 
 def _to_login(request: Request) -> Response:
@@ -162,12 +186,17 @@ KNOWN: Final = frozenset(
 )
 
 
+def _allowed(error: Exception) -> str:
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return (headers or {}).get("Allow", "")
+
+
 async def answer_http(request: Request, error: Exception) -> Response:
     """For what the framework says by itself: no such path, no such method."""
     status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
     by_status: Mapping[int, RadloopError] = {
         HTTPStatus.NOT_FOUND: NotFound("there is nothing under this address"),
-        HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed("this address does not take this method"),
+        HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed("this address does not take this method", _allowed(error)),
         HTTPStatus.BAD_REQUEST: Malformed("the request cannot be read"),
     }
     return answer(request, by_status.get(status, Failed("something went wrong")))

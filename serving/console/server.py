@@ -18,11 +18,10 @@ from radloop.settings import Settings
 from radloop.tls import server_context
 from serving.console.api.images import warm
 from serving.console.app import build
+from serving.console.connection import Connection
 from serving.console.guard import LARGEST_HEADERS
 
 STOP_SECONDS: Final = 5
-MOST_CONNECTIONS: Final = 512
-"""Open at once; further ones are answered 503."""
 KEEP_ALIVE_SECONDS: Final = 15
 NAME: Final = "console"
 
@@ -55,7 +54,7 @@ def configuration(app: ASGIApp, tls: ssl.SSLContext | None = None) -> uvicorn.Co
     """How uvicorn serves it: limits on heads and connections, no log of its own, no trust in proxies."""
     return uvicorn.Config(
         app,
-        http="h11",
+        http=Connection,
         h11_max_incomplete_event_size=LARGEST_HEADERS,
         ws="none",
         lifespan="off",
@@ -63,7 +62,6 @@ def configuration(app: ASGIApp, tls: ssl.SSLContext | None = None) -> uvicorn.Co
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
         ssl_context_factory=None if tls is None else lambda *_: tls,

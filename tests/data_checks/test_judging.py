@@ -153,6 +153,20 @@ def test_without_a_change_hardly_anything_alarms(ground: Ground) -> None:
     assert sum(one <= 0.2 for one in said) <= 24
 
 
+@pytest.mark.parametrize("size", [50, 64, 100, 120])
+def test_a_reference_of_few_rows_is_no_reason_to_alarm(size: int) -> None:
+    """Its rows of one scanner are hardly more than their columns: 20 windows of 60 rows, none of which has changed."""
+
+    def of_one_scanner(seed: int, count: int) -> Columns:
+        rows = made(Wanted(count=4 * count, seed=seed))
+        rows = rows.take(np.flatnonzero(rows.devices == "Maker One R1")[:count])
+        noise = np.random.default_rng(seed).normal(size=(count, 64)).astype(np.float32)
+        return replace(rows, embedding=noise)
+
+    said = [survey(of_one_scanner(seed, size), of_one_scanner(500 + seed, 60), Rules()).surest for seed in range(20)]
+    assert sum(one <= Rules().rate for one in said) == 0
+
+
 @pytest.mark.parametrize("size", [0, 1])
 def test_an_empty_window_and_one_row_say_nothing(ground: Ground, size: int) -> None:
     found = survey(ground, made(Wanted(count=20, seed=3)).take(np.arange(size)))

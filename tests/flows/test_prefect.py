@@ -13,8 +13,10 @@ import pytest
 
 from flows import schedules
 from flows.house import House
-from radloop.domain.errors import NotFound, Unavailable
+from flows.schedules import ScheduleRow
+from radloop.domain.errors import NotFound, Rejected, Unavailable
 from radloop.ledger import audit_reports, checks, instances, reports
+from radloop.settings import Schedule
 from tests.flows import place
 from tests.flows.conftest import announce_fake
 from tests.flows.fake_inference import fake_inference
@@ -101,24 +103,25 @@ def worker(server: int, tmp_path: Path) -> Iterator[House]:
 
 
 def test_schedules_are_listed_paused_resumed_and_run_by_hand(worker: House) -> None:
-    rows = {row.name: row for row in schedules.show(worker.settings)}
+    rows = {row.name: row for row in shown(worker)}
     assert {name: (row.flow, row.cron, row.paused) for name, row in rows.items()} == {
         "look": ("watch", "0 4 * * *", True),
         "night": ("ingest", "0 3 * * *", False),
         "quarter": ("audit", "0 6 1 1,4,7,10 *", False),
         "tidy": ("retain", "0 2 * * *", False),
     }
+    house = (worker.settings, worker.ledger)
     for name in ("night", "quarter", "tidy"):
-        schedules.pause(worker.settings, name)
-    assert {row.paused for row in schedules.show(worker.settings)} == {True}
+        schedules.pause(*house, name, "ann")
+    assert {row.paused for row in shown(worker)} == {True}
     for name in ("night", "quarter", "tidy"):
-        schedules.resume(worker.settings, name)
+        schedules.resume(*house, name, "ann")
     with pytest.raises(NotFound):
-        schedules.pause(worker.settings, "nobody")
+        schedules.pause(*house, "nobody", "ann")
     for name in rows:
-        schedules.run_now(worker.settings, name)
+        schedules.run_now(*house, name, "ann")
     until(lambda: _ended(worker), 150)
-    assert {row.last_state for row in schedules.show(worker.settings)} == {"Completed"}
+    assert {row.last_state for row in shown(worker)} == {"Completed"}
     with worker.ledger.read() as conn:
         assert instances.count(conn) == 1
         assert checks.latest(conn, 1) != ()
@@ -126,11 +129,40 @@ def test_schedules_are_listed_paused_resumed_and_run_by_hand(worker: House) -> N
     assert (report.end - report.start, report.actor) == (timedelta(days=90), "audit")
 
 
+def test_a_schedule_that_is_made_while_the_worker_runs_is_told_to_prefect_and_runs_until_it_is_removed(
+    worker: House,
+) -> None:
+    house = (worker.settings, worker.ledger)
+    schedules.add(*house, "often", Schedule(flow="watch", cron="*/5 * * * *"), "ann")
+    until(lambda: often(worker).registered, 20)
+    assert (often(worker).source, often(worker).paused) == ("console", False)
+    schedules.run_now(*house, "often", "ann")
+    until(lambda: often(worker).last_state == "Completed", 90)
+    with pytest.raises(Rejected, match=r"radloop\.toml"):
+        schedules.remove(*house, "night", "bob")
+    schedules.remove(*house, "often", "bob")
+    until(lambda: "often" not in {one["name"] for one in ask(worker.settings.prefect.port, "deployments/filter")}, 20)
+
+
+def shown(house: House) -> tuple[ScheduleRow, ...]:
+    found = schedules.show(house.settings, house.ledger)
+    assert found.prefect
+    return found.rows
+
+
+def often(house: House) -> ScheduleRow:
+    (row,) = (one for one in shown(house) if one.name == "often")
+    return row
+
+
 def _ended(house: House) -> bool:
     time.sleep(1.0)
-    return all(row.last_state in ("Completed", "Failed", "Crashed") for row in schedules.show(house.settings))
+    return all(row.last_state in ("Completed", "Failed", "Crashed") for row in shown(house))
 
 
-def test_schedules_say_when_the_server_is_away(house: House) -> None:
+def test_schedules_are_shown_and_the_server_said_to_be_away_where_it_is(house: House) -> None:
+    schedules.add(house.settings, house.ledger, "night", Schedule(flow="watch", cron="0 3 * * *"), "ann")
+    found = schedules.show(house.settings, house.ledger)
+    assert (found.prefect, [(row.name, row.registered) for row in found.rows]) == (False, [("night", False)])
     with pytest.raises(Unavailable):
-        schedules.show(house.settings)
+        schedules.run_now(house.settings, house.ledger, "night", "ann")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.adoption import Figures, Share, measure
+from flows.adoption import Adoption, Figures, Share, measure
 from flows.house import House
 from radloop.domain.access import Permission, Who
 from radloop.domain.ids import utc_now
@@ -63,16 +63,24 @@ class AdoptionOut(_Out):
 @adoption.get("")
 def get_adoption(house: HouseHere, _: Viewer, weeks: Weeks = 12) -> AdoptionOut:
     """How much of what the models say is opened, how soon, agreed with and of use."""
-    return AdoptionOut.model_validate(measure(house.ledger, weeks, _zone(house), utc_now()))
+    return AdoptionOut.model_validate(measured(house, weeks))
 
 
 @adoption.get("/{model}.svg")
 def get_plot(model: Name, house: HouseHere, _: Viewer, weeks: Weeks = 12) -> Response:
     """Shares opened, agreed and useful of one model, a point a week."""
-    found = measure(house.ledger, weeks, _zone(house), utc_now())
+    return Response(plot_of(measured(house, weeks), model), media_type="image/svg+xml")
+
+
+def measured(house: House, weeks: int) -> Adoption:
+    """The figures up to now, in the site's weeks."""
+    return measure(house.ledger, weeks, ZoneInfo(house.settings.site.timezone), utc_now())
+
+
+def plot_of(found: Adoption, model: str) -> str:
+    """One model's shares as SVG, a point a week."""
     own = [one for one in reversed(found.weeks) if one.model == model]
-    drawing = trend(_series(own), f"{model}: opened, agreed, useful, week by week")
-    return Response(to_svg(drawing), media_type="image/svg+xml")
+    return to_svg(trend(_series(own), f"{model}: opened, agreed, useful, week by week"))
 
 
 def _series(weeks: Sequence[Figures]) -> list[Series]:
@@ -86,7 +94,3 @@ def _series(weeks: Sequence[Figures]) -> list[Series]:
 
 def _line(name: str, shares: Iterable[tuple[date | None, Share]]) -> Series:
     return Series(name, tuple((week, share.value) for week, share in shares if week and share.value is not None))
-
-
-def _zone(house: House) -> ZoneInfo:
-    return ZoneInfo(house.settings.site.timezone)

@@ -3,13 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from flows.house import House
 from radloop import audit
 from radloop.domain.access import Permission, Role, Who
-from radloop.domain.errors import NotFound
+from radloop.domain.errors import NotFound, Unavailable
 from radloop.domain.ids import utc_now
 from radloop.domain.records import AuditEvent
 from radloop.ledger import sessions as session_rows
@@ -17,6 +18,8 @@ from radloop.ledger.sessions import Door
 from serving.console.api.readings import REFUSALS, OurId
 from serving.console.identity import Anybody, HouseHere, may
 from serving.console.pages.login import doors_of
+
+log = structlog.get_logger(__name__)
 
 session = APIRouter(prefix="/api/v1", responses=REFUSALS, tags=["access"])
 Admin = Annotated[Who, may(Permission.ADMINISTER)]
@@ -68,10 +71,10 @@ def post_logout(request: Request, house: HouseHere, who: Anybody) -> Ended:
     if who.session is None:
         raise NotFound("a token has no session")
     with house.ledger.write() as conn:
-        provided = session_rows.provider_session_of(conn, who.session)
+        door = session_rows.door_of(conn, who.session)
         session_rows.end(conn, who.session, utc_now())
         audit.append(conn, _event(who, "logout", who.session))
-    return Ended(ended=1, next=_after(request, house, provided))
+    return Ended(ended=1, next=_after(request, house, door))
 
 
 @session.post("/me/logout-everywhere")
@@ -105,13 +108,17 @@ def post_end(session_id: OurId, house: HouseHere, who: Admin) -> Ended:
     return Ended(ended=1, next="/access")
 
 
-def _after(request: Request, house: House, provided: str | None) -> str:
-    """The provider's own logout page, where the session came from it and it has one."""
+def _after(request: Request, house: House, door: Door | None) -> str:
+    """The provider's own logout page, where the session came from it, it has one, and it is there."""
     base = house.settings.console.url or str(request.base_url).rstrip("/")
     here = "/login?left=1"
-    if house.settings.login.oidc is None or provided is None:
+    if house.settings.login.oidc is None or door is not Door.OIDC:
         return here
-    return doors_of(request).provider().end_url(base + "/login") or here
+    try:
+        return doors_of(request).provider().end_url(base + "/login") or here
+    except Unavailable as error:
+        log.warning("not logged out at the provider", reason=str(error))
+        return here
 
 
 def _event(who: Who, action: str, object_id: str, detail: str = "") -> AuditEvent:

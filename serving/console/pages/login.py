@@ -1,10 +1,11 @@
 """Coming in: the login page, single sign-on there and back, the provider's word that somebody has left."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 from urllib.parse import urlencode
 
+import structlog
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from flows.house import House
 from integrations.identity import oidc
@@ -21,10 +22,13 @@ from serving.console.refusals import Forbidden, TooMany, status_of
 from serving.console.rendering import render
 from serving.console.signing_on import Doors
 
+log = structlog.get_logger(__name__)
+
 login = APIRouter(include_in_schema=False)
 HOME: Final = "/"
 CALLBACK: Final = "/login/oidc/callback"
-STATE_COOKIE: Final = "radloop-login"
+STATE: Final = "login"
+"""Of the cookie that binds a login under way to its browser."""
 STATE_SECONDS: Final = 600
 LONGEST: Final = 1024
 Text = Annotated[str, Form(max_length=LONGEST)]
@@ -66,22 +70,24 @@ def post_login(
             else entering.by_password(house, throttle, name, password, address)
         )
     except (NotAdmitted, TooMany, Unavailable) as error:
-        return _page(request, house, safe_target(next), problem=error)
-    return _enter(request, begun, safe_target(next))
+        return _page(request, house, safe_target(next), problem=outwardly(error))
+    return _enter(request, house, begun, safe_target(next))
 
 
 @login.get("/login/oidc")
-def get_oidc(request: Request, next: str = HOME) -> Response:  # noqa: A002 - a name of the query
+def get_oidc(request: Request, house: HouseHere, next: str = HOME) -> Response:  # noqa: A002 - a name of the query
     """To the site's single sign-on."""
     doors = doors_of(request)
-    begun = doors.provider().begin(_callback(request))
+    try:
+        begun = doors.provider().begin(_callback(request))
+    except Unavailable as error:
+        return _page(request, house, safe_target(next), problem=outwardly(error))
     answer = RedirectResponse(begun.url, status_code=303)
     secret = doors.remember(begun, safe_target(next))
     # Lax: it must come back with the provider's redirect, which is another site's.
     secure = is_secure(request)
-    answer.set_cookie(
-        STATE_COOKIE, secret, max_age=STATE_SECONDS, httponly=True, samesite="lax", secure=secure, path="/login"
-    )
+    name = cookie_name(STATE, secure=secure)
+    answer.set_cookie(name, secret, max_age=STATE_SECONDS, httponly=True, samesite="lax", secure=secure, path="/")
     return answer
 
 
@@ -89,7 +95,7 @@ def get_oidc(request: Request, next: str = HOME) -> Response:  # noqa: A002 - a 
 def get_callback(request: Request, house: HouseHere) -> Response:
     """Back from the single sign-on, with its word."""
     doors, address = doors_of(request), address_of(request)
-    pending = doors.recall(request.cookies.get(STATE_COOKIE, ""))
+    pending = doors.recall(request.cookies.get(cookie_name(STATE, secure=is_secure(request)), ""))
     if pending is None:
         entering.record_failure(house, Try(name="", address=address), "no-login-under-way")
         return _page(request, house, HOME, problem=NotAdmitted("no-login-under-way"))
@@ -100,24 +106,30 @@ def get_callback(request: Request, house: HouseHere) -> Response:
         entering.record_failure(house, Try(name="", address=address), error.why)
         return _page(request, house, HOME, problem=NotAdmitted(error.why))
     except (NotAdmitted, TooMany, Unavailable) as error:
-        return _page(request, house, HOME, problem=error)
-    return _enter(request, begun, pending.target)
+        return _page(request, house, HOME, problem=outwardly(error))
+    return _enter(request, house, begun, pending.target)
 
 
 @login.post("/login/oidc/back-channel")
 def post_back_channel(
-    request: Request, house: HouseHere, logout_token: Annotated[str, Form(max_length=16384)]
+    request: Request, house: HouseHere, logout_token: Annotated[str, Form(max_length=16384)] = ""
 ) -> Response:
-    """The provider ended somebody's session (OpenID Connect Back-Channel Logout 1.0).
+    """The provider ended somebody's session (OpenID Connect Back-Channel Logout 1.0, section 2.8).
 
     Raises:
-        Rejected: the token is not the provider's.
+        Unavailable: its keys, or the ledger, cannot be asked.
     """
-    ended = doors_of(request).provider().back_channel(logout_token)
-    if ended is not None:
-        with house.ledger.write() as conn:
-            count = session_rows.end_provided(conn, ended, utc_now())
-            audit.append(conn, _left(count))
+    try:
+        ended = doors_of(request).provider().back_channel(logout_token)
+    except oidc.LoginRefused as error:
+        return _not_ended(error.why)
+    except Unavailable as error:
+        raise outwardly(error) from None
+    if ended is None:  # it names a person, by an id of the provider's that is kept nowhere here
+        return _not_ended("no-sid")
+    with house.ledger.write() as conn:
+        count = session_rows.end_provided(conn, ended, utc_now())
+        audit.append(conn, _left(count))
     return Response(status_code=200)
 
 
@@ -125,6 +137,23 @@ def doors_of(request: Request) -> Doors:
     """The doors of this process."""
     doors: Doors = request.app.state.doors
     return doors
+
+
+Problem = TypeVar("Problem", bound=Rejected | Unavailable)
+
+
+def outwardly(problem: Problem) -> Problem | Unavailable:
+    """What somebody at the door is told: what is wrong with the directory or the provider is for the log alone."""
+    if isinstance(problem, Rejected | TooMany):
+        return problem
+    log.warning("nobody can be asked", reason=str(problem))
+    said = "logging in is not possible just now; try again in a moment, or tell hospital IT"
+    return Unavailable(said, problem.retry_after)
+
+
+def _not_ended(why: str) -> Response:
+    log.warning("logout refused", why=why)
+    return JSONResponse({"code": "invalid_request", "error": "this token ends no session"}, status_code=400)
 
 
 def _left(count: int) -> AuditEvent:
@@ -143,12 +172,13 @@ def _callback(request: Request) -> str:
     return (house.settings.console.url or str(request.base_url).rstrip("/")) + CALLBACK
 
 
-def _enter(request: Request, begun: Begun, target: str) -> Response:
+def _enter(request: Request, house: House, begun: Begun, target: str) -> Response:
     answer = RedirectResponse(target, status_code=303)
     secure = is_secure(request)
+    entering.end_former(house, request.cookies.get(cookie_name(secure=secure), ""))
     # Lax, not Strict: a study opens from the PACS by a link of another site.
     answer.set_cookie(cookie_name(secure=secure), begun.secret, httponly=True, samesite="lax", secure=secure, path="/")
-    answer.delete_cookie(STATE_COOKIE, path="/login")
+    answer.delete_cookie(cookie_name(STATE, secure=secure), path="/", secure=secure, httponly=True, samesite="lax")
     return answer
 
 

@@ -111,6 +111,8 @@ def test_the_pages_say_it_until_the_first_answer(empty: House) -> None:
             for said in ("1 of 6 done", "radloop actor add NAME --role READER", "radloop demo", 'href="/upload"'):
                 assert said in page.text, said
             assert 'href="/access"' not in page.text
+        assert [one["done"] for one in browser.get("/api/v1/first-steps").json()].count(True) == 1
         answered(empty)
+        assert browser.get("/api/v1/first-steps").json() == []
         assert browser.get("/").headers["location"] == "/worklist"
         assert "radloop demo" not in browser.get("/worklist").text

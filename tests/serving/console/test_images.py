@@ -106,6 +106,15 @@ def test_colour_images_come_in_their_colours() -> None:
     assert (grey.samples, grey.pixels.shape) == (1, (2, 2)), "who reads by machine gets luminance as before"
 
 
+@pytest.mark.parametrize("name", ["SC_rgb_rle.dcm", "SC_rgb_jpeg_dcmtk.dcm", "SC_ybr_full_422_uncompressed.dcm"])
+def test_compressed_colour_is_red_where_it_is_red(name: str) -> None:
+    data = samples.bundled_file(name)
+    with DecodePool(1) as pool:
+        facts, sent = framed(pool.decode_coloured(data), read_header(data))
+    at = 3 * (5 * facts.width + 50)
+    assert list(sent[at : at + 3]) == pytest.approx([255, 0, 0], abs=3)
+
+
 def test_a_stack_is_in_the_order_of_the_patient_whatever_came_first(console: Console) -> None:
     first = samples.image(InstanceNumber="1")
     slices = []

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -16,7 +17,8 @@ from radloop.domain.ids import utc_now
 from radloop.ledger import studies
 from radloop.links import LinkRefused
 from serving.cli.main import app
-from tests.serving.console.conftest import Console
+from tests.flows import place
+from tests.serving.console.conftest import Console, listening
 
 UID = "1.2.840.99"
 
@@ -50,6 +52,15 @@ def test_whoever_is_not_logged_in_logs_in_and_goes_on(console: Console) -> None:
     login = urlsplit(answer.headers["location"])
     assert login.path == "/login"
     assert parse_qs(login.query)["next"] == [wanted]
+
+
+def test_with_single_sign_on_nobody_is_asked_to_press_a_button(tmp_path: Path) -> None:
+    sso = '[login.oidc]\nissuer = "https://sso.example"\nclient_id = "radloop"'
+    house = place.make_home(tmp_path / "sso", more=sso)
+    with listening(house) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+        assert http.get("/open?study=1.2&until=3&key=4").headers["location"].startswith("/login/oidc?next=%2Fopen")
+        assert http.get("/worklist").headers["location"].startswith("/login?next=")
+    house.ledger.close()
 
 
 def test_any_other_link_opens_nothing_and_says_why(console: Console, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,9 @@
 """A study's page: what is shown to whom, verdicts and votes from it, reading blinded, what is on record of a view."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import httpx
 import pytest
 
 from flows.house import House
@@ -15,7 +17,7 @@ from radloop.pixels import read_header
 from tests.flows import place
 from tests.flows.readings import OTHER, READER, answer, answered
 from tests.radloop.ledger import rows
-from tests.serving.console.conftest import Console
+from tests.serving.console.conftest import Console, listening
 
 SCRIPT = "<script>alert(1)</script>"
 FINDINGS = (
@@ -62,6 +64,21 @@ def test_the_study_is_told_with_findings_urgent_first_notes_votes_and_priors(con
         assert words in page.text, words
 
 
+def test_the_same_study_is_one_key_away_in_the_viewer_of_the_pacs(tmp_path: Path) -> None:
+    viewer = '[console]\nviewer = "https://pacs.example/show?study={study_uid}&acc={accession}"'
+    house = place.make_home(tmp_path / "pacs", more=viewer)
+    (receipt,) = place.arrive(house, place.chest_study(1, StudyInstanceUID="1.2.3", AccessionNumber="A/1 &x"))
+    with (
+        listening(house) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http,
+        Console(house, http, port, None, None, {}).browser(Role.READER) as browser,  # type: ignore[arg-type]
+    ):
+        page = browser.get(f"/studies/{receipt.version_id}").text
+    assert 'href="https://pacs.example/show?study=1.2.3&amp;acc=A%2F1%20%26x"' in page
+    assert "Images still arrive" in page
+    house.ledger.close()
+
+
 def test_what_a_shadow_says_is_nowhere(console: Console) -> None:
     version_id, shadow = console.result.version_id, console.shadow
     with console.browser(Role.READER) as browser:
@@ -77,13 +94,12 @@ def test_what_a_shadow_says_is_nowhere(console: Console) -> None:
             assert browser.get(f"/api/v1/results/{shadow.id}/findings/0/{path}").status_code == 404
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/v1/studies/{}", "/studies/{}", "/studies/{}/part?name=findings", "/api/v1/studies/{}/images"]
-)
-def test_ids_of_other_things_are_not_found(console: Console, path: str) -> None:
+def test_ids_of_other_things_are_not_found(console: Console) -> None:
+    paths = ("/api/v1/studies/{}", "/studies/{}", "/studies/{}/part?name=alerts", "/studies/{}/part?name=findings")
     with console.browser(Role.READER) as browser:
-        for strange in (console.result.id, "sv_0", "in_1", "sv_" + "f" * 28):
-            assert browser.get(path.format(strange)).status_code == 404, strange
+        for path in paths:
+            for strange in (console.result.id, "sv_0", "in_1", "sv_" + "f" * 28):
+                assert browser.get(path.format(strange)).status_code == 404, (path, strange)
 
 
 def test_who_may_not_see_studies_is_refused_and_the_audit_says_so(console: Console) -> None:

@@ -56,8 +56,6 @@ def test_every_open_study_is_listed_urgent_first_with_the_reason(console: Consol
     unread = arrived(house, 2, AccessionNumber="ACC2")
     calm = answer(house.ledger, arrived(house, 3), findings=(rows.finding(probability=0.1, urgency=Urgency.ROUTINE),))
     with house.ledger.write() as conn:
-        # What is not asked by the answer's own urgency is its findings': the reader sees the one that escalated.
-        worklist.rise(conn, calm.version_id, Urgency.ROUTINE)
         worklist.rise(conn, unread, Urgency.CRITICAL)
         worklist.rise(conn, unread, Urgency.URGENT)
     found = listed(console)
@@ -66,7 +64,7 @@ def test_every_open_study_is_listed_urgent_first_with_the_reason(console: Consol
         (row["urgency"] for row in found), key=("CRITICAL", "URGENT", "ROUTINE").index
     ), "it rises and never falls"
     first = next(row for row in found if row["version_id"] == console.result.version_id)
-    assert (first["why"], first["place"]) == (["Pneumonia 0.92"], "ANSWERED")
+    assert (first["why"], first["place"]) == (["Pneumonia 0.92 (cxr_pneumonia)"], "ANSWERED")
     (line,) = first["findings"]  # type: ignore[misc]
     assert (line["called"], line["threshold"], line["model"]) == (True, 0.5, "cxr_pneumonia")
     assert next(row for row in found if row["version_id"] == unread)["place"] == "RECEIVING"
@@ -92,7 +90,7 @@ def test_a_late_image_hides_no_urgency_and_no_waiting_time(console: Console) -> 
     (row,) = [row for row in listed(console) if row["accession_number"] == first["accession_number"]]
     assert row["version_id"] != version.id
     assert (row["urgency"], row["since"], row["number"]) == ("URGENT", first["since"], 2)
-    assert row["why"] == ["Pneumonia 0.92"]
+    assert row["why"] == ["Pneumonia 0.92 (cxr_pneumonia)"]
 
 
 def test_filters_say_what_they_mean_and_nonsense_is_refused(console: Console) -> None:
