@@ -7,9 +7,10 @@ from typing import Final
 
 from fastapi import Request
 
-from flows import standstill
+from flows import standstill, storage_forecast
 from flows.house import House
 from flows.standstill import Seen
+from flows.storage_forecast import StorageForecast
 from radloop.domain.ids import utc_now
 from radloop.ledger import stalled, throughput
 from serving.console.live import Pulse
@@ -19,6 +20,8 @@ from serving.supervisor.seen import processes_of
 FRESH_SECONDS: Final = 1.0
 """A look that is younger is shown to the next one who asks."""
 LOOK_SECONDS: Final = 2.0
+FORECAST_SECONDS: Final = 600.0
+"""A forecast of weeks is made anew after this long: it adds up what came in."""
 DAY: Final = timedelta(days=1)
 
 
@@ -30,6 +33,8 @@ class ControlRoom:
         self._turn = threading.Lock()
         self._seen: Seen | None = None
         self._until = 0.0
+        self._forecast: StorageForecast | None = None
+        self._forecast_until = 0.0
         self.pulse = Pulse(self.stamp, LOOK_SECONDS)
 
     def look(self) -> Seen:
@@ -41,6 +46,19 @@ class ControlRoom:
                 self._seen = standstill.look(house.settings, house.ledger, processes)
                 self._until = time.monotonic() + FRESH_SECONDS
             return self._seen
+
+    def forecast(self) -> StorageForecast:
+        """How long the disk lasts, at most ten minutes old. Blocks.
+
+        Raises:
+            Unavailable: the ledger's.
+            StorageFull: the store's disk cannot be asked.
+        """
+        with self._turn:
+            if self._forecast is None or time.monotonic() > self._forecast_until:
+                self._forecast = storage_forecast.forecast(self._house)
+                self._forecast_until = time.monotonic() + FORECAST_SECONDS
+            return self._forecast
 
     def stamp(self) -> str:
         """Changes when the page would: with the ledger's counts, the processes, and every minute.

@@ -111,7 +111,7 @@ def _gateways(settings: Settings, ports: Ports) -> list[Row]:
 
 def _prefect(settings: Settings, ports: Ports) -> Row:
     argv = (
-        *(sys.executable, "-m", "prefect", "server", "start", "--ui", "--analytics-off", "--workers", "1"),
+        *(sys.executable, "-m", "flows.prefect_server", "server", "start", "--ui", "--analytics-off", "--workers", "1"),
         *("--host", LOOPBACK, "--port", str(ports.prefect), "--log-level", "WARNING"),
     )
     database = _folder(settings.home / "prefect") / "prefect.db"

@@ -12,7 +12,7 @@ import httpx
 from flows.environment import server_environment
 from radloop.process import free_port
 from radloop.settings import Settings, child_environment
-from tests.flows.runners import kill
+from tests.flows.runners import ROOT, kill
 
 START_SECONDS = 100.0
 
@@ -21,9 +21,11 @@ START_SECONDS = 100.0
 def prefect_server(home: Path) -> Iterator[int]:
     """The port of a running server that keeps its database under `home`."""
     port = free_port()
-    argv = [sys.executable, "-m", "prefect", "server", "start", "--no-ui", "--host", "127.0.0.1", "--port", str(port)]
+    start = ("flows.prefect_server", "server", "start", "--no-ui", "--host", "127.0.0.1", "--port", str(port))
+    argv = [sys.executable, "-m", *start]
     process = subprocess.Popen(
         argv,
+        cwd=ROOT,
         env=child_environment(server_environment(Settings(home=home))),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -135,6 +135,8 @@ def test_a_schedule_that_is_made_while_the_worker_runs_is_told_to_prefect_and_ru
     house = (worker.settings, worker.ledger)
     schedules.add(*house, "often", Schedule(flow="watch", cron="*/5 * * * *"), "ann")
     until(lambda: often(worker).registered, 20)
+    # Prefect's own scheduler looks every five seconds for what is new.
+    until(lambda: often(worker).next_at is not None, 30)
     assert (often(worker).source, often(worker).paused) == ("console", False)
     schedules.run_now(*house, "often", "ann")
     until(lambda: often(worker).last_state == "Completed", 90)

@@ -27,7 +27,9 @@ Viewer = Annotated[Who, may(Permission.VIEW_LINEAGE)]
 Exporter = Annotated[Who, may(Permission.EXPORT)]
 PAGE: Final = 50
 Named = Annotated[str, Path(max_length=128, pattern=r"^[a-z0-9_]{1,64}@[A-Za-z0-9._-]{1,63}$")]
-Word = Annotated[str, Field(max_length=256)]
+# No control characters: PostgreSQL takes no NUL. The site's zone needs room at both ends of the calendar.
+Word = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Day = Annotated[date, Field(ge=date(1970, 1, 1), le=date(2999, 12, 31))]
 
 
 class SearchIn(BaseModel):
@@ -40,8 +42,8 @@ class SearchIn(BaseModel):
     model: Word = Field("", description="a model's name")
     version: Word = Field("", description="its version, or the beginning of a digest")
     reader: Word = ""
-    since: date | None = Field(None, description="first day, in the site's time zone")
-    until: date | None = Field(None, description="last day")
+    since: Day | None = Field(None, description="first day, in the site's time zone")
+    until: Day | None = Field(None, description="last day")
     before_at: AwareDatetime | None = Field(None, description="of the last row of the page before")
     before_id: Word = ""
 

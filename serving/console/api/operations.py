@@ -22,7 +22,7 @@ from radloop.ledger import quarantine as quarantine_rows
 from radloop.ledger import throughput
 from radloop.ledger.throughput import PeerTraffic
 from serving.console.api.readings import REFUSALS, OurId
-from serving.console.control_room import DAY, control_room_of
+from serving.console.control_room import DAY, ControlRoom, control_room_of
 from serving.console.identity import HouseHere, may
 from serving.console.live import events
 
@@ -107,6 +107,21 @@ class DiskOut(_Out):
     free: int
 
 
+class ForecastOut(_Out):
+    """How long the disk lasts: bytes a day by kind, what retention frees in 30 days, days until it is full.
+
+    `days_left` is null where it does not fill; `obeyed` false where nobody has seen a dry run of the policy yet, so
+    that retention deletes nothing.
+    """
+
+    days: float
+    per_day: dict[str, float]
+    freed_ahead: int
+    held_back: int
+    obeyed: bool
+    days_left: float | None
+
+
 class NoticeOut(_Out):
     """A notice of an alarm that nobody got yet."""
 
@@ -128,6 +143,7 @@ class OperationsOut(BaseModel):
     processes: tuple[ProcessOut, ...]
     away: tuple[str, ...]
     disk: DiskOut | None
+    forecast: ForecastOut | None
     studies: dict[str, int] | None
     last_hour: StagesOut | None
     last_day: StagesOut | None
@@ -194,6 +210,7 @@ def get_operations(request: Request, house: HouseHere, _: Viewer) -> OperationsO
         processes=tuple(map(ProcessOut.model_validate, seen.processes)),
         away=seen.away,
         disk=DiskOut.model_validate(seen.disk) if seen.disk else None,
+        forecast=None,
         studies=None,
         last_hour=None,
         last_day=None,
@@ -201,7 +218,7 @@ def get_operations(request: Request, house: HouseHere, _: Viewer) -> OperationsO
         quarantine={},
         notices=(),
     )
-    return out.model_copy(update=_recorded(house, seen))
+    return out.model_copy(update=_recorded(house, seen, control_room_of(request)))
 
 
 @operations.get("/troubles")
@@ -267,7 +284,7 @@ def list_quarantine(house: HouseHere, _: Viewer, before: Cursor = None) -> tuple
         return tuple(map(_quarantined, quarantine_rows.latest(conn, PAGE, before)))
 
 
-def _recorded(house: House, seen: Seen) -> dict[str, object]:
+def _recorded(house: House, seen: Seen, room: ControlRoom) -> dict[str, object]:
     """What the ledger says; nothing where it is away, which is no reason to say nothing of the rest."""
     if seen.record is None:
         return {}
@@ -280,6 +297,7 @@ def _recorded(house: House, seen: Seen) -> dict[str, object]:
                 "last_day": StagesOut.model_validate(throughput.stages(conn, now - DAY)),
                 "peers": _peers(house, conn, now),
                 "quarantine": quarantine_rows.counts(conn),
+                "forecast": ForecastOut.model_validate(room.forecast()),
                 "notices": tuple(map(_notice, notice_rows.untold(conn, MOST_NOTICES))),
             }
     except Transient:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from flows.house import House
 from radloop.domain.access import Permission, Who
 from radloop.domain.enums import Laterality, Severity
+from radloop.ledger import instances as instance_rows
 from radloop.ledger import studies as study_rows
 from serving.console.api.images import warm
 from serving.console.api.readings import OurId
@@ -46,7 +47,7 @@ def get_study(
     warm()
     found = open_study(house, room_of(request), who, version_id, blinded=blinded)
     view = _view(found, who, blinded=blinded)
-    return render(request, who, "study.html", viewer=_viewer(house, found), **view)
+    return render(request, who, "study.html", viewer=_viewer(house, found), first=_first(house, found), **view)
 
 
 @study_page.get("/studies/{version_id}/part")
@@ -83,6 +84,15 @@ def _view(found: StudyOut, who: Who, *, blinded: bool) -> dict[str, Any]:
 def _concepts(found: StudyOut) -> list[Concept]:
     """What the models know, by name: every target is a finding, called or not."""
     return [Concept(result_id=one.result_id, finding=one.finding, code=one.code) for one in found.findings]
+
+
+def _first(house: House, found: StudyOut) -> str:
+    """The image to begin with: where the first finding lies, or the only one; '' where the stack's order says it."""
+    key_image = next((one.instance_id for one in found.findings if one.leading and one.instance_id), None)
+    if key_image is not None or found.instances != 1:
+        return key_image or ""
+    with house.ledger.read() as conn:
+        return next((one.id for one in instance_rows.of_version(conn, found.version_id)), "")
 
 
 def _viewer(house: House, found: StudyOut) -> str | None:

@@ -46,16 +46,17 @@ def record(console: Console) -> Console:
 
 
 def test_every_record_is_found_once_page_by_page_and_the_look_is_on_record_once(record: Console) -> None:
-    found: list[str] = []
+    found: list[tuple[str, str]] = []
     after = ""
     auditor = record.as_role(Role.GOVERNANCE)
     while after is not None:
         day = {"since": "2020-05-01", "until": "2020-05-01", "after": after}
         page = record.http.get("/api/v1/audit", params=day, headers=auditor).json()
-        found += [one["detail"] for one in page["records"]]
+        found += [(one["at"], one["detail"]) for one in page["records"]]
         after = page["after"]
-    assert found[:3] == [f"row {ROWS - 1}", f"row {ROWS - 2}", f"row {ROWS - 3}"] or len(set(found[:3])) == 3
-    assert sorted(found) == sorted(f"row {number}" for number in range(ROWS))
+    times = [at for at, _ in found]
+    assert times == sorted(times, reverse=True)
+    assert sorted(detail for _, detail in found) == sorted(f"row {number}" for number in range(ROWS))
     (look,) = rows(record, "view.audit")
     assert (look.actor, look.role, look.detail) == (AUDITOR, "GOVERNANCE", "since until")
 
@@ -69,7 +70,6 @@ def test_the_page_filters_goes_on_and_offers_what_one_may(record: Console) -> No
         assert "No record fits" in browser.get("/audit?actor=nobody").text
         older = browser.get("/audit?since=2020-05-01&until=2020-05-01").text
         assert "after=" in older
-        assert "&lt;" not in page.text.split("<table")[0]
     assert len(rows(record, "view.audit")) == 3
     with record.browser(Role.ADMIN, name=person_of(Role.ADMIN)) as browser:
         assert "Take out" not in browser.get("/audit").text

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from flows.house import House
-from radloop.domain.access import Permission, Role, Who, granted
+from radloop.domain.access import Role, Who, granted
 from radloop.domain.enums import ActorKind
 from radloop.domain.ids import utc_now
 from radloop.ledger import actors, sessions, tokens
@@ -63,7 +63,6 @@ def test_an_empty_system_has_everything_before_it_but_what_init_made(empty: Hous
     assert done(empty) == {ROUTE}
     assert all(step.command for step in steps(empty).steps)
     assert steps(empty).uploads
-    assert Permission.UPLOAD in granted([Role.IT])
 
 
 def test_a_named_pacs_sends_and_gets(tmp_path: Path) -> None:

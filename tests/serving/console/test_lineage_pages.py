@@ -36,6 +36,8 @@ def test_an_answer_is_found_by_accession_uid_model_and_day_and_the_audit_keeps_n
         assert console.result.id in {one["result_id"] for one in found["results"]}, said
     for said in ({"accession": "nobody's"}, {"reader": "nobody"}, {"until": "2001-01-01"}):
         assert console.http.post(ACCESSION, json=said, headers=mine).json() == {"results": [], "more": False}
+    for day in ("0001-01-01", "9999-12-31"):
+        assert console.http.post(ACCESSION, json={"until": day}, headers=mine).status_code == 422
     kept = rows(console, "search")
     assert [row.detail for row in kept][:2] == ["accession", "name"]
     assert not any(uid in str(row) or (accession and accession in str(row)) for row in kept)
