@@ -3,7 +3,9 @@
 Import this after `flows.environment` was exported: it imports prefect.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Final
 
 from prefect import Flow
@@ -32,10 +34,11 @@ FLOWS: Final[dict[str, Flow[Any, Any]]] = {
 ONE_AT_A_TIME: Final = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 
 
-async def register(settings: Settings) -> None:
+async def register(settings: Settings, told: Mapping[str, Schedule] = MappingProxyType({})) -> None:
     """Make the server's deployments those of `flows.schedules.completed` settings. May be done again at any time.
 
-    A schedule that a person paused stays paused.
+    A schedule that a person paused stays paused. Those that were `told` before, and are the same, are left alone: to
+    tell them again would take away their next run for some seconds, and it may be due.
     """
     async with _client(settings) as client:
         await _ensure_pool(client)
@@ -44,6 +47,8 @@ async def register(settings: Settings) -> None:
             if name not in settings.schedules:
                 await client.delete_deployment(found.id)
         for name, schedule in settings.schedules.items():
+            if name in there and told.get(name) == schedule:
+                continue
             before = there.get(name)
             await _register(name, schedule, paused=schedule.paused or (before is not None and before.paused))
 

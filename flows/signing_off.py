@@ -43,7 +43,7 @@ class Closed:
 
 
 def sign_off(house: House, signoff: SignOff) -> SignOff:
-    """Close a study version: ANSWERED -> SIGNED. The same reader again changes nothing and returns the first.
+    """Close a study version, whether a model has answered or not. The same reader again changes nothing.
 
     `reader` must be a person that is an actor here; `actor` enters it. Verdicts are entered before: those on record
     now are what the final report goes by, and later ones change nothing that was sent.
@@ -51,7 +51,7 @@ def sign_off(house: House, signoff: SignOff) -> SignOff:
     Raises:
         NotFound: there is no such study version, or its images are gone.
         DuplicateConflict: another reader has signed this version, or the same with other words.
-        Rejected: it has not been answered yet, the people are not known, or the conclusion cannot be kept.
+        Rejected: images still come in, the people are not known, or the conclusion cannot be kept.
         Unavailable, StorageFull, IntegrityError: the ledger's and the store's.
     """
     return sign_off_once(house, signoff).signoff
@@ -86,8 +86,8 @@ def _look(house: House, signoff: SignOff) -> tuple[StudyVersion, tuple[Verdict, 
             raise NotFound("there is no such study version")
         check_people(conn, signoff.reader, signoff.actor)
         known = signoff_rows.of_version(conn, version.id)
-        if known is None and version.state is not StudyState.ANSWERED:
-            raise Rejected("this study version has not been answered yet")
+        if known is None and version.state is StudyState.RECEIVING:
+            raise Rejected("images of this study version are still coming in")
         return version, verdict_rows.of_version(conn, version.id), known
 
 

@@ -48,7 +48,7 @@ async def serve(settings: Settings) -> None:
     from prefect.workers.process import ProcessWorker  # noqa: PLC0415
 
     ledger = Ledger(settings.ledger_url, busy_seconds=settings.ledger.busy_seconds)
-    registered = await _register(settings, ledger)
+    registered = await _register(settings, ledger, {})
     announce(settings.home, "worker", None)
     log.info("ready", schedules=len(registered))
     worker = ProcessWorker(work_pool_name=schedules.POOL, name="radloop", limit=LIMIT)
@@ -69,17 +69,17 @@ async def follow(settings: Settings, ledger: Ledger, registered: Mapping[str, Sc
         try:
             wanted = await asyncio.to_thread(schedules.completed, settings, ledger)
             if wanted.schedules != registered:
-                registered = await _register(settings, ledger)
+                registered = await _register(settings, ledger, registered)
                 log.info("schedules changed", schedules=len(registered))
         except (Transient, httpx.HTTPError) as error:
             log.warning("schedules are not told yet", error=type(error).__name__)
 
 
-async def _register(settings: Settings, ledger: Ledger) -> Mapping[str, Schedule]:
+async def _register(settings: Settings, ledger: Ledger, told: Mapping[str, Schedule]) -> Mapping[str, Schedule]:
     from flows import deployments  # noqa: PLC0415
 
     wanted = await asyncio.to_thread(schedules.completed, settings, ledger)
-    await deployments.register(wanted)
+    await deployments.register(wanted, told)
     return wanted.schedules
 
 

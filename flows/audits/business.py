@@ -25,7 +25,7 @@ class Assumption:
     """One number that the case rests on, and where it comes from. `value` None: nobody said."""
 
     name: str
-    value: float | str | None
+    value: int | float | str | None
     unit: str
     source: str
 

@@ -52,10 +52,13 @@ def capabilities(peer: Peer) -> None:
 
 async def _capabilities(peer: Peer) -> Accepted | RadloopError:
     try:
-        async with _client(peer) as client, asyncio.timeout(peer.connect_seconds + peer.answer_seconds):
-            async with client.stream("GET", "metadata") as response:
-                body = await _start_of_body(response)
-                return outcome_of(peer.name, response.status_code, response.headers.get("Retry-After", ""), body)
+        async with (
+            _client(peer) as client,
+            asyncio.timeout(peer.connect_seconds + peer.answer_seconds),
+            client.stream("GET", "metadata") as response,
+        ):
+            body = await _start_of_body(response)
+            return outcome_of(peer.name, response.status_code, response.headers.get("Retry-After", ""), body)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
         return Unavailable(f"peer {peer.name} cannot be reached: {type(error).__name__}")
 

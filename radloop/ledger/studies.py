@@ -1,4 +1,7 @@
-"""Study versions: RECEIVING -> COMPLETE -> READING -> ANSWERED -> SIGNED, and the leases on them."""
+"""Study versions: RECEIVING -> COMPLETE -> READING -> ANSWERED -> SIGNED, and the leases on them.
+
+A sign-off skips what is left before it: a reader never waits for a model.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -100,8 +103,13 @@ def answer(conn: Connection, version_id: str, owner: str, reason: str | None, ur
 
 
 def sign(conn: Connection, version_id: str) -> bool:
-    """ANSWERED -> SIGNED, and never back; False where it stands elsewhere. `signoffs` says by whom and when."""
-    return _change(conn, and_(_v.id == version_id, _v.state == StudyState.ANSWERED), state=StudyState.SIGNED)
+    """COMPLETE, READING or ANSWERED -> SIGNED, and never back; False where it stands elsewhere.
+
+    A reader never waits for a model: whoever holds a claim on it finds it gone. `signoffs` says by whom and when.
+    """
+    whole = _v.state.in_((StudyState.COMPLETE, StudyState.READING, StudyState.ANSWERED))
+    free = {"lease_owner": None, "lease_until": None, "not_before": None}
+    return _change(conn, and_(_v.id == version_id, whole), state=StudyState.SIGNED, **free)
 
 
 def raise_priority(conn: Connection, accession_number: str, patient_id: str, urgency: Urgency) -> None:

@@ -4,7 +4,7 @@ A study's rank is the highest of what was ordered, what the findings of this ver
 versions said: nothing lowers it. Every open study is in the list, with an answer or without.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,10 +20,13 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    literal,
     literal_column,
+    null,
     or_,
     select,
     type_coerce,
+    union_all,
     update,
 )
 
@@ -37,8 +40,8 @@ __all__ = [
     "Cursor",
     "Entry",
     "Filter",
+    "Page",
     "Place",
-    "counts",
     "get",
     "modalities",
     "others_of_patient",
@@ -97,29 +100,36 @@ class Entry:
         return Cursor(self.urgency.rank, self.since, self.version_id)
 
 
-def page(conn: Connection, wanted: Filter, after: Cursor | None = None, limit: int = 100) -> tuple[Entry, ...]:
-    """The first `limit` entries, or those after a cursor."""
-    listed = _listed(wanted)
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entries of the list, and how many there are of each urgency, whatever urgency is wanted."""
+
+    entries: tuple[Entry, ...]
+    counts: dict[Urgency, int]
+
+
+def page(conn: Connection, wanted: Filter, after: Cursor | None = None, limit: int = 100) -> Page:
+    """The first `limit` entries, or those after a cursor; one walk over what is open, for them and for the counts."""
+    listed = _listed(wanted).cte("listed")
+    keys = select(listed.c.id, listed.c.rank, listed.c.since, literal(0).label("number"))
+    keys = keys.order_by(listed.c.rank.desc(), listed.c.since, listed.c.id).limit(limit)
     if wanted.urgency is not None:
-        listed = listed.where(_rank() == wanted.urgency.rank)
-    inner = listed.subquery("listed")
-    keys = select(inner).order_by(inner.c.rank.desc(), inner.c.since, inner.c.id).limit(limit)
+        keys = keys.where(listed.c.rank == wanted.urgency.rank)
     if after is not None:
-        keys = keys.where(_beyond(inner.c, after))
-    return _entries(conn, keys.subquery("keys"))
-
-
-def counts(conn: Connection, wanted: Filter) -> dict[Urgency, int]:
-    """How many entries there are of each urgency, whatever urgency is wanted."""
-    inner = _listed(wanted).subquery("listed")
-    found: dict[int, int] = dict(conn.execute(select(inner.c.rank, func.count()).group_by(inner.c.rank)).all())
-    return {urgency: found.get(urgency.rank, 0) for urgency in reversed(Urgency)}
+        keys = keys.where(_beyond(listed.c, after))
+    counted = select(null(), listed.c.rank, null(), func.count()).group_by(listed.c.rank)
+    rows = conn.execute(union_all(select(keys.subquery("keys")), counted)).all()
+    numbers = {row.rank: row.number for row in rows if row.id is None}
+    return Page(
+        entries=_entries_of(conn, {row.id: row for row in rows if row.id is not None}),
+        counts={urgency: numbers.get(urgency.rank, 0) for urgency in reversed(Urgency)},
+    )
 
 
 def get(conn: Connection, version_id: str) -> Entry | None:
     """The entry of one version, whether it is in the list or not."""
     keys = select(_v.id, _rank().label("rank"), _since().label("since")).where(_v.id == version_id)
-    return next(iter(_entries(conn, keys.subquery("keys"))), None)
+    return next(iter(_entries(conn, keys)), None)
 
 
 def modalities(conn: Connection) -> tuple[str, ...]:
@@ -206,16 +216,21 @@ def _beyond(inner: Any, after: Cursor) -> ColumnElement[bool]:
     )
 
 
-def _entries(conn: Connection, keys: Any) -> tuple[Entry, ...]:
+def _entries(conn: Connection, keys: Select[Any]) -> tuple[Entry, ...]:
+    return _entries_of(conn, {row.id: row for row in conn.execute(keys)})
+
+
+def _entries_of(conn: Connection, keys: Mapping[str, Row[Any]]) -> tuple[Entry, ...]:
+    """The entries of (rank, since) by version id, in the order of the list."""
     read = has_result(results.c.status == ResultStatus.OK)
     query = (
-        select(study_versions, keys.c.rank, keys.c.since, read.label("read"), *_SHOWN)
-        .join(keys, _v.id == keys.c.id)
+        select(study_versions, read.label("read"), *_SHOWN)
         .join(studies, _v.study_id == studies.c.id)
         .outerjoin(study_headers, study_headers.c.study_id == studies.c.id)
-        .order_by(keys.c.rank.desc(), keys.c.since, keys.c.id)
+        .where(_v.id.in_(keys))
     )
-    return tuple(_entry(row) for row in conn.execute(query))
+    found = [_entry(row, keys[row.id]) for row in conn.execute(query)]
+    return tuple(sorted(found, key=lambda one: (-one.urgency.rank, one.since, one.version_id)))
 
 
 _SHOWN: Final[tuple[ColumnElement[Any], ...]] = (
@@ -229,16 +244,16 @@ _SHOWN: Final[tuple[ColumnElement[Any], ...]] = (
 )
 
 
-def _entry(row: Row[Any]) -> Entry:
+def _entry(row: Row[Any], key: Row[Any]) -> Entry:
     return Entry(
         version_id=row.id,
         study_id=row.study_id,
         number=row.number,
         place=place_of(StudyState(row.state), row.reason, read=row.read),
         reason=row.reason or "",
-        urgency=tuple(Urgency)[row.rank],
+        urgency=tuple(Urgency)[key.rank],
         ordered=tuple(Urgency)[min(row.priority_rank, 2)],
-        since=row.since,
+        since=key.since,
         instances=row.instances,
         modalities=tuple(map(str, row.modalities)),
         patient_id=row.patient_id,
@@ -254,7 +269,7 @@ def _entry(row: Row[Any]) -> Entry:
 def versions_of(conn: Connection, study_id: str) -> Sequence[Entry]:
     """Every version of a study, the newest first."""
     keys = select(_v.id, _rank().label("rank"), _since().label("since")).where(_v.study_id == study_id)
-    return sorted(_entries(conn, keys.subquery("keys")), key=lambda one: -one.number)
+    return sorted(_entries(conn, keys), key=lambda one: -one.number)
 
 
 def others_of_patient(conn: Connection, study_id: str, limit: int) -> Sequence[Entry]:
@@ -269,5 +284,5 @@ def others_of_patient(conn: Connection, study_id: str, limit: int) -> Sequence[E
         .order_by(_v.received_at.desc())
         .limit(limit)
     )
-    found = _entries(conn, keys.subquery("keys"))
+    found = _entries(conn, keys)
     return sorted(found, key=lambda one: one.since, reverse=True)

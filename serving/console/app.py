@@ -117,7 +117,12 @@ def application(house: House) -> FastAPI:
     """
     # Its pages of documentation load programs from elsewhere: they stay away.
     app = FastAPI(
-        title="radloop", version=SOFTWARE_VERSION, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
+        title="radloop",
+        version=SOFTWARE_VERSION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        redirect_slashes=False,
     )
     app.state.house = house
     app.state.doors = Doors(house.settings)

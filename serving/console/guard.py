@@ -17,7 +17,7 @@ from serving.console.refusals import BadRequest, Failed, Misdirected, PastDeadli
 log = structlog.get_logger(__name__)
 
 LARGEST_HEADERS: Final = 64 * 1024
-"""The server enforces it: uvicorn's `h11_max_incomplete_event_size`."""
+"""Of a head that comes in pieces the server keeps no more either: `h11_max_incomplete_event_size`."""
 DEADLINE_SECONDS: Final = 30.0
 FOREVER: Final = 10 * 365 * 86400.0
 
@@ -164,6 +164,8 @@ def _wrong(headers: Headers, hosts: Hosts) -> RadloopError | None:
     if "content-length" in headers and "transfer-encoding" in headers:
         # RFC 9112 section 6.1: an attempt at request smuggling.
         return BadRequest("a request has one length")
+    if sum(len(name) + len(value) for name, value in headers.raw) > LARGEST_HEADERS:
+        return BadRequest("the head of a request is too large")
     if not hosts.know(headers.get("host", "")):
         return Misdirected("this console is not known by that name: [console] url says how browsers reach it")
     return None

@@ -27,6 +27,8 @@ SCHEME: Final = "bearer"
 CSRF_HEADER: Final = "x-csrf-token"
 BACKGROUND_HEADER: Final = "x-background"
 """Sent by pages that refresh themselves: nobody's hand, so it keeps no session alive."""
+STREAMS: Final = "/events"
+"""A browser asks for these again by itself, as long as the page is open."""
 SAFE: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 GUEST: Final = "for_guests"
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
@@ -119,7 +121,7 @@ def asked_of(request: Request) -> Asked:
         token=token.strip() if scheme.lower() == SCHEME else "",
         cookie=request.cookies.get(cookie_name(secure=is_secure(request)), ""),
         csrf=headers.get(CSRF_HEADER, ""),
-        background=BACKGROUND_HEADER in headers,
+        background=BACKGROUND_HEADER in headers or request.url.path.endswith(STREAMS),
         foreign=is_foreign(headers),
         guest=hasattr(getattr(request.scope.get("route"), "endpoint", None), GUEST),
         own=headers.get("sec-fetch-site") == "same-origin" and headers.get("origin") == origin_of(request),

@@ -136,7 +136,7 @@ def test_audit_messages_keep_to_the_schema_and_prove_the_record_as_the_server_s_
         (Selection(since=BEGUN + timedelta(minutes=2), until=BEGUN + timedelta(minutes=5)), 3),
         (Selection(actor="nobody"), 0),
     ],
-    ids=str,
+    ids=("actor", "action", "object", "role", "time", "nobody"),
 )
 @pytest.mark.parametrize("form", Form)
 def test_filters_hold_in_every_form_also_where_nothing_is_left(

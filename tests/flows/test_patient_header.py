@@ -27,7 +27,7 @@ def read_all(house: House) -> None:
 
 def only(house: House) -> Entry:
     with house.ledger.read() as conn:
-        (entry,) = worklist.page(conn, Filter())
+        (entry,) = worklist.page(conn, Filter()).entries
     return entry
 
 

@@ -102,7 +102,7 @@ def worker(server: int, tmp_path: Path) -> Iterator[House]:
         house.ledger.close()
 
 
-def test_schedules_are_listed_paused_resumed_and_run_by_hand(worker: House) -> None:
+def test_schedules_are_listed_made_paused_resumed_run_and_removed_while_the_worker_runs(worker: House) -> None:
     rows = {row.name: row for row in shown(worker)}
     assert {name: (row.flow, row.cron, row.paused) for name, row in rows.items()} == {
         "look": ("watch", "0 4 * * *", True),
@@ -118,32 +118,23 @@ def test_schedules_are_listed_paused_resumed_and_run_by_hand(worker: House) -> N
         schedules.resume(*house, name, "ann")
     with pytest.raises(NotFound):
         schedules.pause(*house, "nobody", "ann")
-    for name in rows:
+    # One that is made while the worker runs; Prefect's own scheduler looks every five seconds for what is new.
+    schedules.add(*house, "often", Schedule(flow="watch", cron="*/5 * * * *"), "ann")
+    until(lambda: often(worker).next_at is not None, 60)
+    assert (often(worker).source, often(worker).registered, often(worker).paused) == ("console", True, False)
+    for name in (*rows, "often"):
         schedules.run_now(*house, name, "ann")
     until(lambda: _ended(worker), 150)
     assert {row.last_state for row in shown(worker)} == {"Completed"}
+    with pytest.raises(Rejected, match=r"radloop\.toml"):
+        schedules.remove(*house, "night", "bob")
+    schedules.remove(*house, "often", "bob")
+    until(lambda: "often" not in {one["name"] for one in ask(worker.settings.prefect.port, "deployments/filter")}, 20)
     with worker.ledger.read() as conn:
         assert instances.count(conn) == 1
         assert checks.latest(conn, 1) != ()
         (report,) = audit_reports.known(conn)
     assert (report.end - report.start, report.actor) == (timedelta(days=90), "audit")
-
-
-def test_a_schedule_that_is_made_while_the_worker_runs_is_told_to_prefect_and_runs_until_it_is_removed(
-    worker: House,
-) -> None:
-    house = (worker.settings, worker.ledger)
-    schedules.add(*house, "often", Schedule(flow="watch", cron="*/5 * * * *"), "ann")
-    until(lambda: often(worker).registered, 20)
-    # Prefect's own scheduler looks every five seconds for what is new.
-    until(lambda: often(worker).next_at is not None, 30)
-    assert (often(worker).source, often(worker).paused) == ("console", False)
-    schedules.run_now(*house, "often", "ann")
-    until(lambda: often(worker).last_state == "Completed", 90)
-    with pytest.raises(Rejected, match=r"radloop\.toml"):
-        schedules.remove(*house, "night", "bob")
-    schedules.remove(*house, "often", "bob")
-    until(lambda: "often" not in {one["name"] for one in ask(worker.settings.prefect.port, "deployments/filter")}, 20)
 
 
 def shown(house: House) -> tuple[ScheduleRow, ...]:

@@ -20,9 +20,19 @@ from flows.deliver import deliver_due
 from flows.house import House
 from flows.signing_off import sign_off, sign_off_once
 from flows.verdicts import enter
-from radloop.domain.enums import DeliveryState, Laterality, ObjectKind, ResultStatus, Standing, StudyState, VerdictKind
+from radloop.domain.enums import (
+    DeliveryState,
+    Laterality,
+    ObjectKind,
+    ResultStatus,
+    Standing,
+    StudyState,
+    Urgency,
+    VerdictKind,
+)
 from radloop.domain.errors import DuplicateConflict, InvalidObject, NotFound, Rejected
-from radloop.domain.records import Result
+from radloop.domain.ids import utc_now
+from radloop.domain.records import Evidence, Result
 from radloop.ledger import deliveries, objects, quarantine, results, studies
 from radloop.ledger.tables import audit_events, study_versions
 from serving.standins import EhrStandIn
@@ -225,11 +235,26 @@ def test_a_verdict_that_comes_in_while_the_report_is_made_is_in_the_report(
     assert observations(final_of(hospital, result)) == {}
 
 
-def test_what_is_not_answered_or_not_there_or_by_nobody_is_not_signed(hospital: House) -> None:
+def test_a_reader_signs_before_a_model_has_answered_and_whoever_reads_it_then_finds_it_gone(hospital: House) -> None:
+    (receipt,) = place.arrive(hospital, place.chest_study(8))
+    assert receipt.version_id is not None
+    now = utc_now()
+    with hospital.ledger.write() as conn:
+        assert studies.complete(conn, receipt.version_id, Evidence(), now, 1)
+        (claimed,) = studies.claim(conn, "runner-1", now, now + timedelta(seconds=30), 1)
+    assert sign_off(hospital, signoff(rows.result(claimed.id))).reader == READER
+    with hospital.ledger.write() as conn:
+        assert not studies.answer(conn, claimed.id, "runner-1", None, Urgency.ROUTINE, now)
+        assert not studies.postpone(conn, claimed.id, "runner-1", "AI unavailable", now)
+        later = now + timedelta(hours=1)
+        assert studies.claim(conn, "runner-2", later, later, 9) == ()
+
+
+def test_what_still_comes_in_or_is_not_there_or_by_nobody_is_not_signed(hospital: House) -> None:
     (receipt,) = place.arrive(hospital, place.chest_study(7))
     assert receipt.version_id is not None
     waiting = rows.result(receipt.version_id)
-    with pytest.raises(Rejected, match="not been answered"):
+    with pytest.raises(Rejected, match="still coming in"):
         sign_off(hospital, signoff(waiting))
     with pytest.raises(NotFound):
         sign_off(hospital, signoff(replace(waiting, version_id="sv_0")))

@@ -14,7 +14,7 @@ from radloop.domain.access import Permission, Who
 from radloop.domain.ids import utc_now
 from radloop.render.svg import to_svg
 from radloop.render.trend import Series, trend
-from serving.console.api.readings import REFUSALS
+from serving.console.api.readings import REFUSALS, as_file
 from serving.console.identity import HouseHere, may
 
 adoption = APIRouter(prefix="/api/v1/adoption", responses=REFUSALS, tags=["adoption"])
@@ -66,7 +66,7 @@ def get_adoption(house: HouseHere, _: Viewer, weeks: Weeks = 12) -> AdoptionOut:
     return AdoptionOut.model_validate(measured(house, weeks))
 
 
-@adoption.get("/{model}.svg")
+@adoption.get("/{model}.svg", response_class=Response, responses=as_file("image/svg+xml"))
 def get_plot(model: Name, house: HouseHere, _: Viewer, weeks: Weeks = 12) -> Response:
     """Shares opened, agreed and useful of one model, a point a week."""
     return Response(plot_of(measured(house, weeks), model), media_type="image/svg+xml")

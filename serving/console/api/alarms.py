@@ -21,7 +21,7 @@ from radloop.ledger import baselines as baseline_rows
 from radloop.ledger import trends
 from radloop.render.svg import to_svg
 from radloop.render.trend import Series, trend
-from serving.console.api.readings import REFUSALS, OurId
+from serving.console.api.readings import REFUSALS, OurId, as_file
 from serving.console.identity import HouseHere, may
 
 alarms = APIRouter(prefix="/api/v1", responses=REFUSALS, tags=["drift"])
@@ -172,7 +172,7 @@ def post_baseline_approval(baseline_id: OurId, house: HouseHere, who: Approver) 
     return BaselineOut.model_validate(baselines.approve(house, baseline_id, who.actor.name))
 
 
-@alarms.get("/trends/{model}/{target}.svg")
+@alarms.get("/trends/{model}/{target}.svg", response_class=Response, responses=as_file("image/svg+xml"))
 def get_trend(model: Name, target: Name, house: HouseHere, _: Viewer, days: Days = 30) -> Response:
     """The share of studies called, day by day, a line a scanner (the five busiest)."""
     since = utc_now() - timedelta(days=days)

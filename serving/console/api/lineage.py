@@ -19,13 +19,14 @@ from radloop.domain.access import Permission, Who
 from radloop.domain.ids import utc_now
 from radloop.domain.records import AuditEvent
 from radloop.ledger.searching import Found, Sought, results_like
-from serving.console.api.readings import REFUSALS, OurId
+from serving.console.api.readings import REFUSALS, as_file
 from serving.console.identity import HouseHere, may
 
 lineage = APIRouter(prefix="/api/v1/lineage", responses=REFUSALS, tags=["lineage"])
 Viewer = Annotated[Who, may(Permission.VIEW_LINEAGE)]
 Exporter = Annotated[Who, may(Permission.EXPORT)]
 PAGE: Final = 50
+ResultId = Annotated[str, Path(pattern=r"^re_[0-9a-f]{1,28}$")]
 Named = Annotated[str, Path(max_length=128, pattern=r"^[a-z0-9_]{1,64}@[A-Za-z0-9._-]{1,63}$")]
 # No control characters: PostgreSQL takes no NUL. The site's zone needs room at both ends of the calendar.
 Word = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -118,19 +119,19 @@ def search(said: SearchIn, house: HouseHere, who: Viewer) -> Results:
 
 
 @lineage.get("/results/{result_id}")
-def get_chain(result_id: OurId, house: HouseHere, who: Viewer) -> NodeOut:
+def get_chain(result_id: ResultId, house: HouseHere, who: Viewer) -> NodeOut:
     """The chain of one result: images, checks, model, training, gates, approvals; objects, deliveries, verdicts."""
     return node_out(chain_of(house, who, result_id))
 
 
-@lineage.get("/results/{result_id}/picture.svg")
-def get_picture(result_id: OurId, house: HouseHere, _: Viewer) -> Response:
+@lineage.get("/results/{result_id}/picture.svg", response_class=Response, responses=as_file("image/svg+xml"))
+def get_picture(result_id: ResultId, house: HouseHere, _: Viewer) -> Response:
     """The same as a picture."""
     return Response(picture_of(explain(house, result_id)[0]), media_type="image/svg+xml")
 
 
 @lineage.get("/results/{result_id}/export")
-def export_chain(result_id: OurId, house: HouseHere, who: Exporter) -> Response:
+def export_chain(result_id: ResultId, house: HouseHere, who: Exporter) -> Response:
     """The same as a file (JSON)."""
     found = node_out(explain(house, result_id)[0])
     _record_export(house, who, "result", result_id)

@@ -49,6 +49,13 @@ REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
 }
+
+
+def as_file(kind: str) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI of a path that answers with a file: its media type."""
+    return {int(HTTPStatus.OK): {"content": {kind: {}}}}
+
+
 OurId = Annotated[str, Path(pattern=r"^[a-z]{2}_[0-9a-f]{1,28}$")]
 IdempotencyKey = Annotated[
     str | None,

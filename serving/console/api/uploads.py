@@ -20,7 +20,7 @@ from radloop.domain.errors import NotFound, TooLarge
 from radloop.ledger import uploads as rows
 from radloop.ledger.uploads import FileKind, Upload, UploadState
 from radloop.render.overlay import heated
-from serving.console.api.readings import REFUSALS, OurId
+from serving.console.api.readings import REFUSALS, OurId, as_file
 from serving.console.identity import HouseHere, may
 from serving.console.refusals import PastDeadline
 
@@ -115,7 +115,7 @@ def delete_upload(upload_id: OurId, house: HouseHere, who: Uploader) -> UploadOu
     return shown.model_copy(update={"state": UploadState.DELETED, "report": None})
 
 
-@uploads.get("/{upload_id}/objects/{object_id}")
+@uploads.get("/{upload_id}/objects/{object_id}", response_class=Response, responses=as_file("application/dicom"))
 def get_object(upload_id: OurId, object_id: OurId, house: HouseHere, who: Uploader) -> Response:
     """One of the DICOM objects that were made: the structured report, or the picture."""
     with house.ledger.read() as conn:
@@ -127,7 +127,11 @@ def get_object(upload_id: OurId, object_id: OurId, house: HouseHere, who: Upload
     return Response(house.store.get(found.blob.key), media_type="application/dicom", headers=headers)
 
 
-@uploads.get("/{upload_id}/pictures/{study}/{answer}/{finding}.png")
+@uploads.get(
+    "/{upload_id}/pictures/{study}/{answer}/{finding}.png",
+    response_class=Response,
+    responses=as_file("image/png"),
+)
 def get_picture(
     upload_id: OurId,
     study: Number,

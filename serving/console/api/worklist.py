@@ -129,10 +129,12 @@ def listed(house: House, presence: Presence, wanted: Asked) -> Listed:
     """A page of the list."""
     sought, after = wanted.filter(house.settings.site.timezone), cursor_of(wanted.after)
     with house.ledger.read() as conn:
-        found = worklist_rows.page(conn, sought, after, PAGE + 1)
-        counted = worklist_rows.counts(conn, sought)
+        page = worklist_rows.page(conn, sought, after, PAGE + 1)
+        found = page.entries
         rows = rows_of(conn, found[:PAGE], presence, blinded=house.settings.console.blinded)
-    return Listed(counts=counted, rows=rows, after=cursor_text(found[PAGE - 1].cursor) if len(found) > PAGE else None)
+    return Listed(
+        counts=page.counts, rows=rows, after=cursor_text(found[PAGE - 1].cursor) if len(found) > PAGE else None
+    )
 
 
 def models_of(conn: Connection) -> tuple[str, ...]:

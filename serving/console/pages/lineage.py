@@ -12,6 +12,7 @@ from radloop.domain.access import Permission
 from radloop.ledger import models as model_rows
 from serving.console.api.lineage import (
     Named,
+    ResultId,
     Results,
     SearchIn,
     Viewer,
@@ -19,7 +20,6 @@ from serving.console.api.lineage import (
     search,
     touch_out,
 )
-from serving.console.api.readings import OurId
 from serving.console.identity import HouseHere
 from serving.console.refusals import Malformed
 from serving.console.rendering import render
@@ -71,7 +71,7 @@ def post_search(
 
 
 @lineage_pages.get("/lineage/results/{result_id}")
-def get_result(request: Request, result_id: OurId, house: HouseHere, who: Viewer) -> Response:
+def get_result(request: Request, result_id: ResultId, house: HouseHere, who: Viewer) -> Response:
     """One answer's chain, as a picture and as a list."""
     node = chain_of(house, who, result_id)
     exports = who.may(Permission.EXPORT)

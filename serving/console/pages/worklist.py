@@ -62,7 +62,7 @@ def get_next(request: Request, house: HouseHere, _: Viewer, after: OurId | None 
     """On to the first study that nobody else has open; back to the list where nothing waits."""
     presence = room_of(request).presence
     with house.ledger.read() as conn:
-        waiting = worklist_rows.page(conn, Filter())
+        waiting = worklist_rows.page(conn, Filter()).entries
     free = (one.version_id for one in waiting if one.version_id != after and not presence.of(one.version_id))
     found = next(free, None)
     return RedirectResponse(f"/studies/{found}" if found else "/worklist", status_code=303)

@@ -105,7 +105,10 @@
   const alive = (root) => root.querySelectorAll("[data-live]").forEach((part) => {
     if (part.radloopSource) return;
     const source = part.radloopSource = new EventSource(part.dataset.live);
-    source.onmessage = () => { if (!document.hidden) window.htmx.trigger(part, "live"); else part.dataset.stale = "1"; };
+    source.onmessage = () => {
+      if (!part.isConnected) { source.close(); return; } // swapped out by another of itself
+      if (!document.hidden) window.htmx.trigger(part, "live"); else part.dataset.stale = "1";
+    };
     source.onopen = () => { if (part.dataset.lost) { delete part.dataset.lost; window.htmx.trigger(part, "live"); } };
     source.onerror = () => { part.dataset.lost = "1"; };
   });

@@ -90,7 +90,8 @@ def test_down_without_a_house_is_fine(desk: Desk) -> None:
 def test_studies_prints_rows_as_promised(desk: Desk, delivery: str) -> None:
     row = json.loads(cli(desk, "studies", "--json", "--since", "1h", "--limit", "1").stdout)[0]
     assert row.keys() == {
-        "id", "study_id", "study_uid", "version", "state", "reason", "urgency", "evidence", "received_at", "completed_at", "answered_at",
+        "id", "study_id",
+        "study_uid", "version", "state", "reason", "urgency", "evidence", "received_at", "completed_at", "answered_at",
         "instances", "results", "deliveries",
     }  # fmt: skip
     assert row["study_uid"] == STUDY_UID

@@ -80,8 +80,8 @@ def test_no_path_leads_out_of_what_is_served(console: Console, mlflow: GuestServ
     token = console.as_role(Role.ML)["Authorization"]
     for path in ASTRAY:
         with connect(console.port) as sock:
-            head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nConnection: close\r\n\r\n"
-            sock.sendall(head.encode())
+            head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{console.port}\r\nAuthorization: {token}\r\n"
+            sock.sendall(f"{head}Connection: close\r\n\r\n".encode())
             answer = b""
             while data := sock.recv(65536):
                 answer += data

@@ -1,6 +1,7 @@
 """Sessions of browsers: how they begin and end, and what they are worth to a page of somebody else's."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -90,6 +91,15 @@ def test_a_change_without_the_csrf_token_or_from_another_site_is_refused(console
     with stranger(console) as browser:
         sent = {"token": console.tokens[READER]}
         assert browser.post("/login", data=sent, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+
+
+def test_many_logouts_of_one_session_at_once_end_it_and_break_nothing(console: Console) -> None:
+    with console.browser(Role.READER) as browser, ThreadPoolExecutor(8) as pool:
+        paths = ["/api/v1/me/logout", "/api/v1/me/logout-everywhere"] * 4
+        answers = {one.status_code for one in pool.map(browser.post, paths)}
+        assert answers <= {200, 401}
+        assert 200 in answers
+        assert browser.get("/api/v1/me").status_code == 401
 
 
 def test_logging_out_everywhere_ends_every_session_and_no_token(console: Console) -> None:

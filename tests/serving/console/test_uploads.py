@@ -174,7 +174,7 @@ def test_a_body_that_stalls_is_given_up(console: Console, monkeypatch: pytest.Mo
     monkeypatch.setattr("serving.console.api.uploads.SILENCE_SECONDS", 0.3)
     upload = begun(console)
     head = (
-        f"POST /api/v1/uploads/{upload}/files HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+        f"POST /api/v1/uploads/{upload}/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
         f"Authorization: {console.as_actor()['Authorization']}\r\n\r\nabc"
     )
     with socket.create_connection(("127.0.0.1", console.port), timeout=10) as raw:

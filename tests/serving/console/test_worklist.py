@@ -206,12 +206,12 @@ def test_pages_follow_each_other_without_a_gap_or_a_repeat(busy: House) -> None:
     seen: list[str] = []
     after = None
     with busy.ledger.read() as conn:
-        while page := worklist.page(conn, worklist.Filter(), after, 130):
+        while page := worklist.page(conn, worklist.Filter(), after, 130).entries:
             seen += [entry.version_id for entry in page]
             after = page[-1].cursor
         assert len(seen) == len(set(seen)) == 1000
-        assert sum(worklist.counts(conn, worklist.Filter()).values()) == 1000
-        ranks = [entry.urgency.rank for entry in worklist.page(conn, worklist.Filter(), None, 1000)]
+        assert sum(worklist.page(conn, worklist.Filter()).counts.values()) == 1000
+        ranks = [entry.urgency.rank for entry in worklist.page(conn, worklist.Filter(), None, 1000).entries]
         assert ranks == sorted(ranks, reverse=True)
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from radloop.settings import Settings, load_settings
+from serving.console.pages.guests import PREFECT
 from serving.supervisor.table import Ports, choose_ports, rows, shared_environment
 
 PORTS = Ports(dicom=1, hl7=2, inference=3, prefect=4, mlflow=5, console=6)
@@ -62,3 +63,11 @@ def test_servers_of_others_listen_on_loopback_and_tell_nobody(tmp_path: Path) ->
 def test_prefect_forgets_old_flow_runs(tmp_path: Path) -> None:
     prefect = next(row for row in rows(settings_of(tmp_path), PORTS) if row.name == "prefect")
     assert "flow_runs" in prefect.environment["PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"]
+
+
+def test_prefects_pages_stand_below_the_console_and_are_those_that_call_nobody(tmp_path: Path) -> None:
+    prefect = next(row for row in rows(settings_of(tmp_path), PORTS) if row.name == "prefect")
+    assert prefect.environment["PREFECT_SERVER_UI_SERVE_BASE"] == PREFECT.prefix
+    assert prefect.environment["PREFECT_SERVER_UI_API_URL"] == f"{PREFECT.prefix}/api"
+    assert prefect.environment["PREFECT_SERVER_UI_V2_ENABLED"] == "false"
+    assert tmp_path in Path(prefect.environment["PREFECT_SERVER_UI_STATIC_DIRECTORY"]).parents
