@@ -190,7 +190,8 @@ def test_a_head_over_64_kib_is_refused(console: Console) -> None:
 
 def test_a_body_that_never_ends_is_answered_at_the_deadline(console: Console) -> None:
     with listening(console.house, deadline_seconds=0.5) as port, connect(port) as sock:
-        head = f"POST /api/v1/results/{console.result.id}/verdicts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+        path = f"/api/v1/results/{console.result.id}/verdicts"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
         sock.sendall(head.encode() + b"{")
         assert sock.recv(100).startswith(b"HTTP/1.1 504")
 
