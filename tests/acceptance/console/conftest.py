@@ -27,8 +27,9 @@ class Furnished:
     brain: Any
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Not for the session: as long as Playwright runs, no other test of this process may run a loop of its own.
     with chromium() as opened:
         yield opened
 

@@ -48,6 +48,8 @@ def test_a_study_is_legible_in_both_themes_and_without_a_serious_fault(
             visitor.open(f"/studies/{row['id']}")
             visitor.page.wait_for_timeout(800)
             assert visitor.faults() == []
+            visitor.press("h")
+            visitor.page.wait_for_timeout(300)
             visitor.picture(*pictured(f"{name}-{theme}", tmp_path))
         assert visitor.problems == []
 
