@@ -1,5 +1,6 @@
 """Fixtures that every room's tests share: a ledger on each database, and arrivals to put into it."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,14 @@ def log_as_it_was() -> Iterator[None]:
     """A command that a test calls in this process sets up its log, which would be the next test's."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def denormals_as_they_were() -> Iterator[None]:
+    """Training flushes them to zero for its whole process; hypothesis will not draw floats then."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

@@ -104,17 +104,24 @@ class Checkpoint:
 
     That thread reads the message queue too. pynetdicom asks it to stop and looks at a flag that may be a moment old, so
     that it sometimes takes our response for a request, and we wait for what came already.
+
+    Whoever is let go passes, however soon the next `clear` comes: it raises pynetdicom's flag anew on its way. An event
+    report that came while we waited for our response has lowered it (`_serve_request`, in our thread), and a release
+    would wait for it for ever.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._open = True
         self._parked = False
+        self._rounds = 0
 
     def set(self) -> None:
         """Let the thread go on."""
         with self._changed:
             self._open = True
+            self._parked = False
+            self._rounds += 1
             self._changed.notify_all()
 
     def clear(self) -> None:
@@ -126,9 +133,10 @@ class Checkpoint:
     def wait(self) -> None:
         """Called by the thread: stand here until let go."""
         with self._changed:
+            here = self._rounds
             self._parked = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._open)
+            self._changed.wait_for(lambda: self._open or self._rounds != here)
             self._parked = False
 
 

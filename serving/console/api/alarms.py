@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from flows import alarms as verbs
 from flows import baselines
@@ -22,6 +22,7 @@ from radloop.ledger import trends
 from radloop.render.svg import to_svg
 from radloop.render.trend import Series, trend
 from serving.console.api.readings import REFUSALS, OurId, as_file
+from serving.console.api.wire import WhyIn
 from serving.console.identity import HouseHere, may
 
 alarms = APIRouter(prefix="/api/v1", responses=REFUSALS, tags=["drift"])
@@ -85,14 +86,6 @@ DECISIONS: Final[Mapping[Deed, Callable[[House, str, str, str], Alarm]]] = Mappi
         Deed.UNSHADOW: verbs.unshadow,
     }
 )
-
-
-class WhyIn(BaseModel):
-    """The reason, for the record; no patient data."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    why: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class DecisionIn(WhyIn):

@@ -12,8 +12,8 @@ from radloop.domain.ids import utc_now
 from radloop.ledger import golive as rows
 from radloop.ledger import golive_figures
 from radloop.ledger.golive import Step
-from serving.console.api.operations import WhyIn
 from serving.console.api.readings import REFUSALS
+from serving.console.api.wire import WhyIn
 from serving.console.control_room import DAY
 from serving.console.identity import HouseHere, may
 

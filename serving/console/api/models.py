@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
 from flows import approving, shadow, standing
@@ -23,6 +23,7 @@ from radloop.ledger import models as model_rows
 from radloop.ledger import standing as standing_rows
 from radloop.ledger import training_runs as run_rows
 from serving.console.api.readings import REFUSALS
+from serving.console.api.wire import WhyIn
 from serving.console.by_command import file_of
 from serving.console.identity import HouseHere, may
 from serving.console.rendering import document
@@ -43,14 +44,6 @@ MOST_DISAGREEMENTS: Final = 200
 
 class _Out(BaseModel):
     model_config = ConfigDict(from_attributes=True)
-
-
-class WhyIn(BaseModel):
-    """The reason, for the record; no patient data."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    why: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class ApprovalIn(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
 from flows import echoing, outbox, stuck
@@ -22,6 +22,7 @@ from radloop.ledger import quarantine as quarantine_rows
 from radloop.ledger import throughput
 from radloop.ledger.throughput import PeerTraffic
 from serving.console.api.readings import REFUSALS, OurId
+from serving.console.api.wire import WhyIn
 from serving.console.control_room import DAY, ControlRoom, control_room_of
 from serving.console.identity import HouseHere, may
 from serving.console.live import events
@@ -38,14 +39,6 @@ MOST_NOTICES: Final = 20
 
 class _Out(BaseModel):
     model_config = ConfigDict(from_attributes=True)
-
-
-class WhyIn(BaseModel):
-    """The reason, for the record; no patient data."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    why: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class TroubleOut(_Out):

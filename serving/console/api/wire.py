@@ -28,6 +28,12 @@ class _In(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class WhyIn(_In):
+    """The reason, for the record; no patient data."""
+
+    why: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
 class CodeIn(_In):
     """A coded concept: SNOMED CT is the scheme SCT."""
 

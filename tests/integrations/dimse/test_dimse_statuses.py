@@ -14,6 +14,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
 from integrations.dimse import ADAPTER, Commitment, request_commitment
+from integrations.dimse.association import Checkpoint
 from integrations.dimse.part10 import read_meta
 from integrations.dimse.statuses import rejection, store_outcome
 from radloop.domain.errors import RadloopError, RefusedByPeer, Unavailable, Unparsable
@@ -155,3 +156,27 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         assert isinstance(error, Unparsable)
     else:
         assert meta.offset <= 132 + len(data)
+
+
+def test_whoever_is_let_go_passes_however_soon_it_is_stopped_again() -> None:
+    gate, passed, ended = Checkpoint(), 0, threading.Event()
+
+    def walk() -> None:
+        nonlocal passed
+        while not ended.is_set():
+            gate.wait()
+            passed += 1
+
+    walker = threading.Thread(target=walk)
+    walker.start()
+    try:
+        for _ in range(300):
+            gate.clear()
+            before = passed
+            gate.set()
+            gate.clear()
+            assert passed > before
+    finally:
+        ended.set()
+        gate.set()
+        walker.join(10)
