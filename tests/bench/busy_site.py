@@ -78,7 +78,7 @@ def _urgency(number: int) -> Urgency:
 
 def _result(number: int, version: str, at: Any) -> dict[str, Any]:
     return {
-        "id": new_id("re"),
+        "id": new_id("rs"),
         "version_id": version,
         "model": "cxr_pneumonia" if number % 3 else "cxr_nodule",
         "model_version": "1.0.0",

@@ -252,7 +252,7 @@ def seen(house: House, seed: int, probability: float = 0.9, **changes: object) -
             urgency=Urgency.ROUTINE,
             instance_id=instance.id,
         )
-        made = result(receipt.version_id, id=new_id("re"), model=model, findings=(found,))
+        made = result(receipt.version_id, id=new_id("rs"), model=model, findings=(found,))
         assert results.add(conn, made)
     return made.id
 

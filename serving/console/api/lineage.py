@@ -26,7 +26,9 @@ lineage = APIRouter(prefix="/api/v1/lineage", responses=REFUSALS, tags=["lineage
 Viewer = Annotated[Who, may(Permission.VIEW_LINEAGE)]
 Exporter = Annotated[Who, may(Permission.EXPORT)]
 PAGE: Final = 50
-ResultId = Annotated[str, Path(pattern=r"^re_[0-9a-f]{1,28}$")]
+RESULT_ID: Final = r"^rs_[0-9a-f]{1,28}$"
+"""As `flows.answers` makes them."""
+ResultId = Annotated[str, Path(pattern=RESULT_ID)]
 Named = Annotated[str, Path(max_length=128, pattern=r"^[a-z0-9_]{1,64}@[A-Za-z0-9._-]{1,63}$")]
 # No control characters: PostgreSQL takes no NUL. The site's zone needs room at both ends of the calendar.
 Word = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]

@@ -43,7 +43,7 @@ def finding(**changes: object) -> Finding:
 
 def result(version_id: str, **changes: object) -> Result:
     facts = {
-        "id": new_id("re"),
+        "id": new_id("rs"),
         "version_id": version_id,
         "model": MODEL,
         "status": ResultStatus.OK,

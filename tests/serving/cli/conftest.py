@@ -88,6 +88,6 @@ def _result(version_id: str) -> ModelResult:
         urgency=Urgency.URGENT,
     )  # fmt: skip
     return ModelResult(
-        id=new_id("re"), version_id=version_id, model=model, status=ResultStatus.OK, reason=None, findings=(finding,),
+        id=new_id("rs"), version_id=version_id, model=model, status=ResultStatus.OK, reason=None, findings=(finding,),
         run=None, predecessor_id=None, created_at=utc_now(),
     )  # fmt: skip

@@ -2,11 +2,14 @@
 
 import csv
 import io
+import re
 
 import pytest
 
+from flows.answers import not_applicable
 from radloop.domain.access import Role
 from radloop.ledger.tables import studies
+from serving.console.api.lineage import RESULT_ID
 from tests.serving.console.conftest import Console
 from tests.serving.console.test_access import rows
 
@@ -84,3 +87,9 @@ def test_the_search_page_puts_rows_in_its_place_and_refuses_what_is_no_day(conso
         assert console.result.id in found.text
         assert browser.post("/lineage/search", data={"since": "yesterday"}).status_code == 422
         assert browser.post("/lineage/search", data={}, headers={"X-CSRF-Token": ""}).status_code == 403
+
+
+def test_the_ids_that_triage_gives_are_those_that_lineage_takes(console: Console) -> None:
+    made = not_applicable(console.result.version_id, console.result.model, "", console.result.created_at)
+    assert re.fullmatch(RESULT_ID, made.id)
+    assert re.fullmatch(RESULT_ID, console.result.id)

@@ -205,7 +205,7 @@ def test_our_own_objects_come_back_and_are_acknowledged_and_not_read_again(door:
     assert store(assoc, instance()) == 0x0000
     own = instance()
     result = Result(
-        id=new_id("re"),
+        id=new_id("rs"),
         version_id=door.instances[0].version_id,
         model=ModelVersion(
             name="m", version="1", digest="0" * 64, standing=Standing.CHAMPION, qualification=Qualification.RESEARCH
