@@ -32,7 +32,7 @@ def test_the_house_comes_up_survives_the_death_of_its_supervisor_and_goes_down_l
     with house(tmp_path / "home", with_source("MODALITY")) as opened:
         said = opened.json("status")
         assert said["ready"] is True
-        assert said.keys() == {"ready", "processes", "counts", "quarantine"}
+        assert said.keys() == {"ready", "processes", "counts", "quarantine", "stuck"}
         assert all(row.keys() == {"name", "pid", "state", "port"} for row in said["processes"])
         names = [row["name"] for row in said["processes"]]
         assert len(names) == len(set(names))
