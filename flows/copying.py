@@ -81,9 +81,9 @@ class Copier:
     def _prepared(self, data: bytes) -> Prepared | None:
         """None where the card excludes the image."""
         facts = header_facts(read_header(data))
-        if excluded(facts, self.spec.applicability.plane):
+        if excluded(facts, self.spec.applicability.plane, self.spec.window):
             return None
-        return prepare(self._pool.decode(data).pixels, facts, self.spec.input_size)
+        return prepare(self._pool.decode(data).pixels, facts, self.spec.input_size, self.spec.window)
 
 
 @contextmanager

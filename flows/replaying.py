@@ -11,9 +11,8 @@ import torch
 import radloop
 from flows.house import House
 from flows.story import trusted
-from models.preparation import Floats, excluded, header_facts, to_unit
+from models.preparation import Floats, excluded, header_facts, of_modality_values, to_unit
 from models.runtime import LoadedModel, load
-from models.training.copies import of_modality_values
 from radloop import audit
 from radloop.domain.enums import ResultStatus
 from radloop.domain.errors import IntegrityError, NotFound, Rejected
@@ -161,9 +160,9 @@ def _looked(model: LoadedModel, pool: DecodePool, data: bytes) -> Floats | str:
     """Probabilities (targets,) of one stored image, alone in its batch; or why inference would not look at it."""
     try:
         facts = header_facts(read_header(data))
-        if reason := excluded(facts, model.spec.applicability.plane):
+        if reason := excluded(facts, model.spec.applicability.plane, model.spec.window):
             return reason
-        unit = to_unit(pool.decode(data).pixels, of_modality_values(facts))
+        unit = to_unit(pool.decode(data).pixels, of_modality_values(facts), model.spec.window)
     except (Rejected, IntegrityError) as error:
         return f"{error.code}: {error}"
     probabilities: Floats = model.predict_and_explain(model.prepare(unit)[None])[0][0]

@@ -74,6 +74,17 @@ def plan(conn: Connection, names: Sequence[str], images: Sequence[Acquisition], 
     return made if step is None else _as_live(made, images, step)
 
 
+def volunteers(conn: Connection, images: Sequence[Acquisition], installed: Path) -> tuple[str, ...]:
+    """The names of the models whose champion's card takes one of the images, whatever the routes say.
+
+    Raises:
+        IntegrityError: a champion's card was changed.
+    """
+    champions = (one for one in model_rows.known(conn) if one.standing is Standing.CHAMPION)
+    found = (appoint(one, images, installed) for one in champions)
+    return tuple(one.model.name for one in found if one is not None and one.refusal is None)
+
+
 def appoint(model: ModelVersion, images: Sequence[Acquisition], installed: Path) -> Appointment | None:
     """This very version, with its own card; None where no bundle of it is here.
 

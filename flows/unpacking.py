@@ -25,13 +25,13 @@ class Subject(StrEnum):
 
     CHEST_XRAY = "CHEST_XRAY"
     BRAIN_MR = "BRAIN_MR"
-    CT = "CT"
+    HEAD_CT = "HEAD_CT"
 
 
 HEADERS: Final = {
     Subject.CHEST_XRAY: ("CR", "CHEST"),
     Subject.BRAIN_MR: ("MR", "BRAIN"),
-    Subject.CT: ("CT", ""),
+    Subject.HEAD_CT: ("CT", "HEAD"),
 }
 
 

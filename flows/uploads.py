@@ -188,9 +188,11 @@ def _image(house: House, upload: Upload, stored: UploadFile) -> _Image | None:
 
 async def _study(house: House, upload: Upload, images: Sequence[_Image]) -> Mapping[str, Any]:
     facts = [fact for one in images for fact in acquisitions.facts(one.instance, one.header)]
-    names = routing.routed(house.settings.routes, facts)
     rows_of = [one.row for one in images]
     with house.ledger.read() as conn:
+        # Routes are for what peers send. Who tries an image out is answered by any model whose card takes it.
+        names = routing.routed(house.settings.routes, facts)
+        names = names or routing.volunteers(conn, rows_of, house.settings.models_path)
         plan = routing.plan(conn, names, rows_of, house.settings.models_path)
     told = await asyncio.gather(*(_answer(house, upload, one, images) for one in plan.appointments))
     with house.ledger.write() as conn:

@@ -22,7 +22,7 @@ from pydicom import Dataset, dcmread
 from models.catalog import catalog
 from models.embedding import HALF
 from models.grounds import FILE, FORMAT
-from models.phantoms import brain_slices, chest
+from models.phantoms import brain_slices, chest, head_ct
 from models.phantoms.sites import SITES, cases, radiograph
 from models.pixel_facts import Scale, pixel_facts, stored_scale
 from models.preparation import Floats, header_facts, to_unit
@@ -85,6 +85,12 @@ def _brains(_: Path | None) -> Iterator[Dataset]:
             yield from brain_slices(seed, lesion=seed % 2 == 0, count=3, rows=rows)[::2]
 
 
+def _heads(_: Path | None) -> Iterator[Dataset]:
+    for rows in (256, 512):
+        for seed in range(40):
+            yield from head_ct(seed, bleed=seed % 2 == 0, count=3, rows=rows)[::2]
+
+
 KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
     "cxr_pneumonia": (
         Kind(
@@ -108,6 +114,9 @@ KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
             real=True,
         ),
         Kind(name="phantoms", source="models.phantoms.brain, seeds 0 to 19, three sizes", images=_brains, room=4.0),
+    ),
+    "head_ct_haemorrhage": (
+        Kind(name="phantoms", source="models.phantoms.head_ct, seeds 0 to 39, two sizes", images=_heads, room=4.0),
     ),
 }
 
@@ -133,7 +142,7 @@ def made(model: LoadedModel, kind: Kind, data: Path | None) -> dict[str, object]
 
 def _look(model: LoadedModel, ds: Dataset) -> Look:
     values, facts = ds.pixel_array.astype(np.float32), header_facts(ds)
-    unit = to_unit(values, facts)
+    unit = to_unit(values, facts, model.spec.window)
     return Look(_prepared(model, unit), _prepared(model, 1 - unit), pixel_facts(values, _scale(ds)))
 
 

@@ -4,7 +4,7 @@ Training and inference call the same code, so a model is never fed what it was n
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,15 @@ import pydicom
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
+Window = tuple[float, float]
+"""Centre and width, as in Window Center (0028,1050) and Window Width (0028,1051)."""
 
 PERCENTILES = (0.5, 99.5)
 """Grey levels outside are clipped: burned-in markers and dead pixels are brighter than any tissue."""
 ENOUGH_SIDE = 1024
 """Percentiles of a large image are taken from every n-th row and column: a sort of five megapixels takes 0.5 s."""
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +28,18 @@ class HeaderFacts:
     """What the pixels need to be understood, and nothing about the patient.
 
     `window` is (centre, width) of the first VOI window; `orientation` the six direction cosines of Image
-    Orientation (Patient); `padding` the Pixel Padding Value. None where the header has none.
+    Orientation (Patient); `padding` the Pixel Padding Value. None where the header has none. `hounsfield`: rescaled
+    values are Hounsfield units.
     """
 
     photometric: str = "MONOCHROME2"
     slope: float = 1.0
     intercept: float = 0.0
-    window: tuple[float, float] | None = None
+    window: Window | None = None
     padding: float | None = None
     orientation: tuple[float, ...] | None = None
     secondary: bool = False
+    hounsfield: bool = False
 
 
 def header_facts(ds: pydicom.Dataset) -> HeaderFacts:
@@ -50,26 +55,42 @@ def header_facts(ds: pydicom.Dataset) -> HeaderFacts:
         padding=padding[0] if padding else None,
         orientation=tuple(orientation) if len(orientation) == 6 else None,
         secondary=_secondary(ds),
+        hounsfield=_hounsfield(ds),
     )
 
 
-def excluded(facts: HeaderFacts, plane: str) -> str | None:
+def of_modality_values(facts: HeaderFacts) -> HeaderFacts:
+    """The facts once slope and intercept are applied (PS3.3 C.11.1): the padding value moves with the rest."""
+    if facts.padding is None:
+        return replace(facts, slope=1.0, intercept=0.0)
+    moved = np.float32(facts.padding) * np.float32(facts.slope) + np.float32(facts.intercept)
+    return replace(facts, slope=1.0, intercept=0.0, padding=float(moved))
+
+
+def excluded(facts: HeaderFacts, plane: str, window: Window | None = None) -> str | None:
     """Why an image is outside the card although its acquisition row passed, or None.
 
-    Derived/secondary captures carry drawings, not raw anatomy (PS3.3 C.7.6.1.1.2); a card may ask for a plane.
+    Derived/secondary captures carry drawings, not raw anatomy (PS3.3 C.7.6.1.1.2); a card may ask for a plane, and one
+    that names a window asks for Hounsfield units.
     """
     if facts.secondary:
         return "the image is a secondary capture"
     if plane == "AXIAL" and facts.orientation is not None and not _axial(facts.orientation):
         return "the slice is not axial"
+    if window is not None and not facts.hounsfield:
+        return "the image is not in Hounsfield units"
     return None
 
 
-def to_unit(pixels: npt.NDArray[np.generic], facts: HeaderFacts) -> Floats:
+def to_unit(pixels: npt.NDArray[np.generic], facts: HeaderFacts, window: Window | None = None) -> Floats:
     """Stored values (H, W) to float32 0..1, bright = dense: rescaled, inverted where MONOCHROME1, percentiles clipped.
 
-    A flat image comes out as zeros. Padding counts as the darkest value.
+    With the `window` of a card, cut to that instead: Hounsfield units mean the same everywhere, and percentiles, which
+    air and bone decide, would leave blood and brain one grey. A flat image comes out as zeros. Padding counts as the
+    darkest value.
     """
+    if window is not None:
+        return _in_window(pixels, facts, window)
     values = _rescaled(pixels, facts)
     step = max(1, max(values.shape) // ENOUGH_SIDE)
     sample = values[::step, ::step]
@@ -117,12 +138,17 @@ def _rescaled(pixels: npt.NDArray[np.generic], facts: HeaderFacts) -> Floats:
 def _windowed(pixels: npt.NDArray[np.generic], facts: HeaderFacts) -> Floats:
     if facts.window is None:
         return to_unit(pixels, facts)
-    centre, width = facts.window
-    values = pixels.astype(np.float32) * facts.slope + facts.intercept
-    unit = _stretched(values, centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2)
-    if unit.std() < 0.02:
-        return to_unit(pixels, facts)
-    return 1.0 - unit if facts.photometric == "MONOCHROME1" else unit
+    unit = _in_window(pixels, facts, facts.window)
+    return to_unit(pixels, facts) if unit.std() < 0.02 else unit
+
+
+def _in_window(pixels: npt.NDArray[np.generic], facts: HeaderFacts, window: Window) -> Floats:
+    """A linear VOI window (PS3.3 C.11.2.1.2.1) over rescaled values; padding is the darkest."""
+    centre, width = window
+    low, high = centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
+    if facts.photometric == "MONOCHROME1":
+        low, high = -high, -low
+    return _stretched(np.nan_to_num(_rescaled(pixels, facts), nan=low), low, high)
 
 
 def _stretched(values: Floats, low: float, high: float) -> Floats:
@@ -140,6 +166,12 @@ def _secondary(ds: pydicom.Dataset) -> bool:
     image_type = ds.get("ImageType") or ()
     words = [image_type] if isinstance(image_type, str) else [str(word) for word in image_type]
     return "SECONDARY" in words[1:2] or str(ds.get("SOPClassUID", "")).startswith(SECONDARY_CAPTURE)
+
+
+def _hounsfield(ds: pydicom.Dataset) -> bool:
+    """In a CT image, an absent Rescale Type says HU (PS3.3 C.8.2.1); without an intercept there is no rescaling."""
+    assumed = "HU" if str(ds.get("SOPClassUID", "")) == CT_IMAGE and _numbers(ds, "RescaleIntercept") else ""
+    return str(ds.get("RescaleType") or assumed) == "HU"
 
 
 def _numbers(ds: pydicom.Dataset, keyword: str) -> list[float]:

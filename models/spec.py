@@ -83,7 +83,10 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """One model version as its signed bundle describes it. `digest`: SHA-256 (hex) of the manifest's bytes."""
+    """One model version as its signed bundle describes it. `digest`: SHA-256 (hex) of the manifest's bytes.
+
+    `window`: centre and width in Hounsfield units of what the network sees of a CT; None: grey by percentiles.
+    """
 
     name: str
     version: str
@@ -93,6 +96,7 @@ class ModelSpec:
     applicability: Applicability
     calibration: Calibration
     input_size: int
+    window: tuple[float, float] | None
     bundle: Path
     digest: str
 
@@ -191,9 +195,17 @@ def _spec(card: Json, bundle: Path, digest: str) -> ModelSpec:
         applicability=_applicability(cast("Json", card["applicability"])),
         calibration=_calibration(cast("Json", card["calibration"])),
         input_size=int(cast("int", card["input_size"])),
+        window=_window(card.get("window")),
         bundle=bundle,
         digest=digest,
     )
+
+
+def _window(item: object) -> tuple[float, float] | None:
+    if item is None:
+        return None
+    centre, width = map(_number, cast("Sequence[object]", item))
+    return centre, width
 
 
 def _target(item: Json) -> TargetSpec:

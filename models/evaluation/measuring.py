@@ -77,7 +77,7 @@ def golden_images(model: LoadedModel, gate: GoldenGate) -> Tensor:
         noise = np.random.default_rng(gate.seed).random((gate.images, 1, side, side), np.float32)
         return torch.from_numpy(noise)
     pixels = (recipe.phantom(gate.seed + number, number % 2 == 0) for number in range(gate.images))
-    return torch.stack([model.prepare(to_unit(one, HeaderFacts())) for one in pixels])
+    return torch.stack([model.prepare(to_unit(one, HeaderFacts(), model.spec.window)) for one in pixels])
 
 
 def golden_answers(model: LoadedModel, images: Tensor) -> Floats:

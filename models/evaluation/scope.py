@@ -64,7 +64,7 @@ ASPECTS: Final[Mapping[str, Callable[[Files], object]]] = MappingProxyType(
         "threshold": _thresholds,
         "calibration": lambda files: _card(files)["calibration"],
         "architecture": _architecture,
-        "input": lambda files: _card(files)["input_size"],
+        "input": lambda files: (_card(files)["input_size"], _card(files).get("window")),
         "targets": _meanings,
         "applicability": lambda files: _card(files)["applicability"],
         "use": _use,

@@ -3,5 +3,6 @@
 from models.phantoms.brain import brain_slices
 from models.phantoms.chest import chest
 from models.phantoms.foot import unreadable_study
+from models.phantoms.head_ct import head_ct
 
-__all__ = ["brain_slices", "chest", "unreadable_study"]
+__all__ = ["brain_slices", "chest", "head_ct", "unreadable_study"]

@@ -14,7 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from models.preparation import Floats, HeaderFacts, header_facts, resample, to_unit
-from models.training.recipes import Phantom, Recipe
+from models.training.recipes import Recipe
 from radloop.domain.errors import Unparsable
 
 PHANTOM_SEEDS = 900_000
@@ -49,7 +49,7 @@ def read(folder: Path, recipe: Recipe) -> Cohort:
     try:
         with (folder / "labels.csv").open(newline="", encoding="utf-8") as table:
             rows = list(csv.DictReader(table))
-        read_images = [_image(folder / Path(row["file"]).name) for row in rows]
+        read_images = [_image(folder / Path(row["file"]).name, recipe) for row in rows]
     except (OSError, KeyError, ValueError, AttributeError, InvalidDicomError) as error:
         raise Unparsable("the data folder has no readable labels.csv, or an image in it cannot be read") from error
     units = [unit for unit, _ in read_images]
@@ -61,7 +61,7 @@ def read(folder: Path, recipe: Recipe) -> Cohort:
 def phantoms(recipe: Recipe) -> Cohort:
     """The recipe's synthetic images, half with and half without the finding; each is its own group."""
     labels = [True, False] * recipe.phantoms
-    units = [_phantom(recipe.phantom, PHANTOM_SEEDS + i, label) for i, label in enumerate(labels)]
+    units = [_phantom(recipe, PHANTOM_SEEDS + i, label) for i, label in enumerate(labels)]
     small, large = _sized(units, recipe)
     return Cohort(small, large, np.array(labels, np.float32), np.arange(len(labels)))
 
@@ -96,13 +96,13 @@ def _alike(thumbnails: Floats) -> Iterator[npt.NDArray[np.intp]]:
         yield np.stack([found[0] + start, found[1]])
 
 
-def _image(path: Path) -> tuple[Floats, str]:
+def _image(path: Path, recipe: Recipe) -> tuple[Floats, str]:
     ds = pydicom.dcmread(path)
-    return to_unit(ds.pixel_array, header_facts(ds)), str(ds.get("PatientID", ""))
+    return to_unit(ds.pixel_array, header_facts(ds), recipe.window), str(ds.get("PatientID", ""))
 
 
-def _phantom(draw: Phantom, seed: int, positive: bool) -> Floats:  # noqa: FBT001 - the label of the image
-    return to_unit(draw(seed, positive), HeaderFacts())
+def _phantom(recipe: Recipe, seed: int, positive: bool) -> Floats:  # noqa: FBT001 - the label of the image
+    return to_unit(recipe.phantom(seed, positive), HeaderFacts(), recipe.window)
 
 
 def _sized(units: list[Floats], recipe: Recipe) -> tuple[Floats, Floats]:

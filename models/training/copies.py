@@ -4,7 +4,7 @@ No header and no identifier is in it. Made by the preparation of the served mode
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from models.preparation import Floats, HeaderFacts, resample, to_unit
+from models.preparation import Floats, HeaderFacts, Window, of_modality_values, resample, to_unit
 from models.training.cohort import MARGIN
 from radloop.domain.errors import IntegrityError
 
@@ -43,19 +43,14 @@ def large_side(side: int) -> int:
     return round(side * MARGIN)
 
 
-def prepare(pixels: npt.NDArray[np.generic], facts: HeaderFacts, side: int) -> Prepared:
-    """Decoded modality values (H, W), and the facts of the stored header, as a network of `side` pixels sees them."""
-    unit = to_unit(pixels, of_modality_values(facts))
+def prepare(pixels: npt.NDArray[np.generic], facts: HeaderFacts, side: int, window: Window | None = None) -> Prepared:
+    """Decoded modality values (H, W), and the facts of the stored header, as a network of `side` pixels sees them.
+
+    `window`: the one of the model's card.
+    """
+    unit = to_unit(pixels, of_modality_values(facts), window)
     large = large_side(side)
     return Prepared(resample(unit, side, side), resample(unit, large, large).astype(np.float16))
-
-
-def of_modality_values(facts: HeaderFacts) -> HeaderFacts:
-    """The facts once slope and intercept are applied (PS3.3 C.11.1): the padding value moves with the rest."""
-    if facts.padding is None:
-        return replace(facts, slope=1.0, intercept=0.0)
-    moved = np.float32(facts.padding) * np.float32(facts.slope) + np.float32(facts.intercept)
-    return replace(facts, slope=1.0, intercept=0.0, padding=float(moved))
 
 
 def pack(prepared: Prepared) -> bytes:

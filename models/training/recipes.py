@@ -4,15 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
+
 from models.phantoms.brain import brain_pixels
 from models.phantoms.chest import chest_pixels
-from models.phantoms.header import Grey
+from models.phantoms.head_ct import head_ct_units
+from models.preparation import Window
 from models.spec import Applicability, TargetSpec
 from radloop.domain.enums import Urgency
 from radloop.domain.records import Code
 
-Phantom = Callable[[int, bool], Grey]
-"""The pixels of one synthetic image by seed and label."""
+Phantom = Callable[[int, bool], npt.NDArray[np.generic]]
+"""The pixels of one synthetic image by seed and label, bright = dense; in HU where the recipe has a window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class Recipe:
     target: TargetSpec
     applicability: Applicability
     input_size: int
+    window: Window | None = None
+    """In Hounsfield units, for a model that reads CT; None: grey levels by percentiles."""
     grey: str
     """How the convolutional members see grey levels: a name of `models.networks.INPUTS`."""
     members: int
@@ -142,4 +148,40 @@ BRAIN = Recipe(
     phantoms=6,
 )
 
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (CHEST, BRAIN)}
+HEAD_CT = Recipe(
+    name="head_ct_haemorrhage",
+    version="1.0.0",
+    title="Haemorrhage on axial head CT slices (phantoms alone)",
+    positive="haemorrhage",
+    near_duplicates=False,
+    target=TargetSpec(
+        name="haemorrhage",
+        code=Code("1386000", "SCT", "Intracranial hemorrhage"),
+        threshold=0.5,
+        escalate_at=0.85,
+        escalates_to=Urgency.URGENT,
+        location=Code("12738006", "SCT", "Brain"),
+        paired=False,
+    ),
+    applicability=Applicability(
+        modalities=("CT",),
+        body_parts=("HEAD", "BRAIN", "SKULL"),
+        views=(),
+        photometric=("MONOCHROME2",),
+        min_rows=128,
+        min_columns=128,
+        plane="AXIAL",
+    ),
+    input_size=96,
+    window=(40.0, 80.0),
+    grey="centred",
+    members=2,
+    share=0.5,
+    strength=Strength(rotate=12, scale=0.12, shear=0.05, shift=0.08, grey=0.1, cut=0.3),
+    schedule=Schedule(epochs=40),
+    retrain=Schedule(epochs=12, rate=5e-4),
+    phantom=partial(head_ct_units, number=1, rows=256),
+    phantoms=20,
+)
+
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (CHEST, BRAIN, HEAD_CT)}

@@ -60,6 +60,7 @@ def _card(recipe: Recipe, final: Operating) -> Mapping[str, object]:
         "title": recipe.title,
         "qualification": Qualification.RESEARCH.value,
         "input_size": recipe.input_size,
+        **({} if recipe.window is None else {"window": recipe.window}),
         "targets": [
             {
                 "name": target.name,

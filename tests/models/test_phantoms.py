@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 
 from models.catalog import catalog
-from models.phantoms import brain_slices, chest, unreadable_study
+from models.phantoms import brain_slices, chest, head_ct, unreadable_study
+from models.phantoms.head_ct import head_ct_units
+from models.phantoms.labelled import write
 from radloop.domain.records import Acquisition
 
 Study = Callable[[int], list[Dataset]]
@@ -20,6 +22,8 @@ STUDIES: dict[str, Study] = {
     "chest with": lambda seed: [chest(seed, opacity=True, rows=256)],
     "brain without": lambda seed: brain_slices(seed, lesion=False, count=2),
     "brain with": lambda seed: brain_slices(seed, lesion=True, count=2),
+    "head CT without": lambda seed: head_ct(seed, bleed=False, count=2),
+    "head CT with": lambda seed: head_ct(seed, bleed=True, count=2),
     "unreadable": unreadable_study,
 }
 every_study = pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES.keys())
@@ -86,5 +90,25 @@ def test_each_phantom_is_read_by_its_own_model_and_the_foot_by_none() -> None:
         "chest with": ["cxr_pneumonia"],
         "brain without": ["brain_mr_tumour"],
         "brain with": ["brain_mr_tumour"],
+        "head CT without": ["head_ct_haemorrhage"],
+        "head CT with": ["head_ct_haemorrhage"],
         "unreadable": [],
     }
+
+
+def test_the_blood_of_a_head_is_brighter_than_brain_and_lies_within_the_skull() -> None:
+    for seed in range(12):
+        shown, clean = (head_ct_units(seed, bleed, 1, 256) for bleed in (True, False))
+        added = shown - clean
+        assert 5 < added.max() < 45
+        where = np.argwhere(added > 5)
+        assert 0.0005 < len(where) / added.size < 0.06
+        assert (np.abs(where / 256 - 0.5) < 0.42).all()
+        assert np.median(clean[added > 5]) < 60
+
+
+def test_labelled_heads_are_half_and_half_and_each_of_another_patient(tmp_path: Path) -> None:
+    write(tmp_path, 6)
+    rows = [line.split(",") for line in (tmp_path / "labels.csv").read_text().splitlines()]
+    assert [label for _, label in rows[1:]] == ["haemorrhage", "no-finding"] * 3
+    assert len({dcmread(tmp_path / file).PatientID for file, _ in rows[1:]}) == 6

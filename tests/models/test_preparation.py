@@ -57,6 +57,40 @@ def test_the_picture_uses_the_window_of_the_header_unless_it_leaves_nothing_to_s
     assert hopeless.std() > 50
 
 
+def test_a_card_s_window_shows_hounsfield_units_as_they_are_whatever_else_is_in_the_picture() -> None:
+    units = np.array([[-3000, -1000, 0, 20, 40, 60, 80, 1000]], np.float32)
+    shown = to_unit(units + 1024, HeaderFacts(intercept=-1024.0, padding=-1976.0, window=(300.0, 1500.0)), (40.0, 80.0))
+    np.testing.assert_allclose(shown, [[0, 0, 0, 0.26, 0.51, 0.76, 1, 1]], atol=0.01)
+    inverse = to_unit(-units - 1024, HeaderFacts(intercept=1024.0, photometric="MONOCHROME1"), (-40.0, 80.0))
+    np.testing.assert_allclose(inverse, shown, atol=0.02)
+
+
+def test_padding_is_the_darkest_in_a_window_too() -> None:
+    padded = np.array([[30, 3000]], np.int16)
+    assert to_unit(padded, HeaderFacts(padding=3000.0), (40.0, 80.0))[0, 1] == 0
+    assert to_picture(padded, HeaderFacts(padding=3000.0, window=(40.0, 80.0)))[0, 1] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "hounsfield"),
+    [
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "RescaleIntercept": "-1024"}, True),
+        ({"RescaleIntercept": "-1024", "RescaleType": "HU"}, True),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "RescaleIntercept": "0", "RescaleType": "US"}, False),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, False),
+        ({"RescaleIntercept": "-1024"}, False),
+    ],
+)
+def test_a_model_with_a_window_reads_hounsfield_units_alone(changes: dict[str, str], hounsfield: bool) -> None:
+    ds = Dataset()
+    for key, value in changes.items():
+        setattr(ds, key, value)
+    facts = header_facts(ds)
+    assert facts.hounsfield is hounsfield
+    assert excluded(facts, "", (40.0, 80.0)) == (None if hounsfield else "the image is not in Hounsfield units")
+    assert excluded(facts, "") is None
+
+
 @pytest.mark.parametrize(("rows", "columns", "shape"), [(2048, 1024, (1024, 512)), (300, 200, (300, 200))])
 def test_the_picture_is_at_most_1024_on_the_long_side_and_never_enlarged(
     rows: int, columns: int, shape: tuple[int, int]

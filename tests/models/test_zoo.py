@@ -10,7 +10,7 @@ import torch
 
 from models import bundles
 from models.catalog import catalog
-from models.phantoms import brain_slices, chest
+from models.phantoms import brain_slices, chest, head_ct
 from models.preparation import Floats, header_facts, to_unit
 from models.runtime import LoadedModel, load
 from models.spec import ModelSpec
@@ -33,8 +33,13 @@ def model(request: pytest.FixtureRequest) -> LoadedModel:
 
 
 def picture(model: LoadedModel, seed: int, found: bool) -> Floats:
-    made = chest(seed, found, 512) if "CR" in model.spec.modalities else brain_slices(seed, found)[0]
-    return to_unit(made.pixel_array, header_facts(made))
+    drawn = {
+        "CR": lambda: [chest(seed, found, 512)],
+        "MR": lambda: brain_slices(seed, found),
+        "CT": lambda: head_ct(seed, found),
+    }
+    (made, *_) = drawn[model.spec.modalities[0]]()
+    return to_unit(made.pixel_array, header_facts(made), model.spec.window)
 
 
 def test_asking_the_catalog_loads_neither_torch_nor_mlflow() -> None:
@@ -84,10 +89,16 @@ def test_the_card_says_what_was_measured_with_its_doubt_and_what_the_model_is_no
     assert f"{spec.targets[0].threshold:.4f}" in card
 
 
+def test_a_model_that_saw_phantoms_alone_says_so_at_once() -> None:
+    card = (catalog()["head_ct_haemorrhage"].bundle / "docs" / "card.md").read_text()
+    assert "Trained and measured on phantoms alone" in card.split("## Intended use")[0]
+    assert "phantoms" in catalog()["head_ct_haemorrhage"].title
+
+
 @every_model
 def test_the_model_was_measured_to_be_better_than_a_plain_network(spec: ModelSpec) -> None:
     measured = json.loads((spec.bundle / "docs" / "metrics.json").read_text())["out_of_fold"]["auc"]
-    plain = {"cxr_pneumonia": 0.855, "brain_mr_tumour": 0.870}
+    plain = {"cxr_pneumonia": 0.855, "brain_mr_tumour": 0.870, "head_ct_haemorrhage": 0.870}
     assert measured["value"] > plain.get(spec.name, 0.5)
     assert measured["low"] < measured["value"] < measured["high"]
 

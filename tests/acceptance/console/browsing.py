@@ -45,6 +45,26 @@ class Visitor:
         found = Axe().run(self.page).response["violations"]
         return [_said(one) for one in found if one["impact"] in SERIOUS]
 
+    def sideways(self, size: tuple[int, int]) -> int:
+        """How many pixels the open page would scroll sideways in a window of this size, which it has for a moment."""
+        before = self.page.viewport_size
+        assert before is not None
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        beyond = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        self.page.set_viewport_size(before)
+        return int(beyond)
+
+    def drop(self, path: Path, selector: str) -> None:
+        """Let go of a file or a folder over an element, as a hand would; Playwright itself can drop data alone."""
+        box = self.page.locator(selector).bounding_box()
+        assert box is not None
+        session = self.page.context.new_cdp_session(self.page)
+        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            session.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
+        session.detach()
+
     def picture(self, folder: Path, name: str) -> Path:
         """A screenshot of what is seen now."""
         folder.mkdir(parents=True, exist_ok=True)

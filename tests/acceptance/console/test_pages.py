@@ -1,19 +1,26 @@
 """Every page by every role in a real Chromium: what may be opened opens, says nothing wrong, and axe finds no fault."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
+from models.phantoms.brain import brain_slices
 from models.phantoms.chest import chest
+from models.phantoms.head_ct import head_ct
 from radloop.domain.access import GRANTS, Role
 from serving.console.navigation import PAGES
 from tests.acceptance.conftest import saved
 from tests.acceptance.console.browsing import PHONE, visiting
 from tests.acceptance.console.conftest import Furnished
+from tests.acceptance.console.paths import doors
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
+PICTURED = {page.path for page in PAGES}
 PICTURES = Path(os.environ.get("RADLOOP_PICTURES", ""))
 """Where screenshots go; not kept where it is not set."""
 
@@ -27,15 +34,16 @@ def test_a_role_opens_its_pages_without_a_serious_fault_and_is_refused_the_other
     browser: Browser, furnished: Furnished, role: Role, tmp_path: Path
 ) -> None:
     with visiting(browser, furnished.world.house, f"visitor-{role.lower()}", [role]) as visitor:
-        for page in PAGES:
-            if page.permission not in GRANTS[role]:
-                answer = visitor.page.request.get(visitor.url + page.path)
-                assert answer.status == 403, page.path
+        for door in doors(furnished.ids):
+            if not door.wanted <= GRANTS[role]:
+                answer = visitor.page.request.get(visitor.url + door.path)
+                assert answer.status == 403, door.path
                 continue
-            visitor.open(page.path)
-            assert visitor.faults() == [], page.path
-            if role in (Role.READER, Role.IT, Role.ML, Role.GOVERNANCE, Role.ADMIN):
-                visitor.picture(*pictured(page.path.strip("/"), tmp_path))
+            visitor.open(door.path)
+            assert visitor.faults() == [], door.path
+            if door.path in PICTURED:
+                visitor.picture(*pictured(door.path.strip("/"), tmp_path))
+            assert visitor.sideways(PHONE) <= 0, door.path
         assert visitor.problems == []
 
 
@@ -59,18 +67,18 @@ def test_on_a_phone_the_worklist_and_a_study_fit_without_scrolling_sideways(
 ) -> None:
     with visiting(browser, furnished.world.house, "visitor-reader", [Role.READER], size=PHONE) as visitor:
         for name, path in (("worklist-phone", "/worklist"), ("study-phone", f"/studies/{furnished.chest['id']}")):
-            page = visitor.open(path)
-            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+            visitor.open(path)
+            assert visitor.sideways(PHONE) <= 0
             assert visitor.faults() == []
             visitor.picture(*pictured(name, tmp_path))
 
 
 def test_at_200_percent_no_page_of_a_reader_scrolls_sideways(browser: Browser, furnished: Furnished) -> None:
     # WCAG 2.2, 1.4.10: 1280 px wide at 200 % is 640 px.
-    with visiting(browser, furnished.world.house, "visitor-reader", [Role.READER], size=(640, 450)) as visitor:
+    with visiting(browser, furnished.world.house, "visitor-reader", [Role.READER]) as visitor:
         for path in ("/worklist", "/upload", "/models", "/lineage", f"/studies/{furnished.chest['id']}"):
-            page = visitor.open(path)
-            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+            visitor.open(path)
+            assert visitor.sideways((640, 450)) <= 0, path
 
 
 def test_a_script_in_a_patient_s_name_is_shown_as_text(browser: Browser, furnished: Furnished) -> None:
@@ -96,17 +104,80 @@ def test_keys_walk_the_worklist_open_a_study_and_go_to_pages(browser: Browser, f
         expect(page.locator("dialog#keys")).to_be_visible()
 
 
-def test_a_file_dropped_on_upload_becomes_a_report(browser: Browser, furnished: Furnished, tmp_path: Path) -> None:
-    (file,) = saved(tmp_path, chest(904, opacity=True))
+def radiograph(folder: Path) -> Path:
+    return saved(folder, chest(904, opacity=True))[0]
+
+
+def screenshot(folder: Path) -> Path:
+    (pixels, path) = chest(906, opacity=True).pixel_array, folder / "chest.png"
+    Image.fromarray((pixels >> 4).astype(np.uint8)).save(path)
+    return path
+
+
+def head(folder: Path) -> Path:
+    return saved(folder, head_ct(907, bleed=True)[0])[0]
+
+
+@pytest.mark.parametrize(
+    ("made", "finding"), [(radiograph, "pneumonia"), (screenshot, "pneumonia"), (head, "haemorrhage")]
+)
+def test_a_file_dropped_on_upload_becomes_a_report(
+    browser: Browser, furnished: Furnished, tmp_path: Path, made: Callable[[Path], Path], finding: str
+) -> None:
     with visiting(browser, furnished.world.house, "visitor-reader", [Role.READER]) as visitor:
         page = visitor.open("/upload")
-        page.set_input_files("#files", file)
+        page.set_input_files("#files", made(tmp_path))
         page.wait_for_url("**/upload/up_*", timeout=30_000)
+        expect(page.get_by_text(finding, exact=False).first).to_be_visible()
         expect(page.get_by_text("AI result, not a diagnosis").first).to_be_visible()
         expect(page.get_by_text("Structured report (DICOM SR)")).to_be_visible()
         assert visitor.faults() == []
         assert visitor.problems == []
-        visitor.picture(*pictured("upload-report", tmp_path))
+        visitor.picture(*pictured(f"upload-{made.__name__}", tmp_path))
+
+
+def test_a_folder_dropped_on_upload_is_walked_and_what_is_no_image_in_it_is_told(
+    browser: Browser, furnished: Furnished, tmp_path: Path
+) -> None:
+    folder = tmp_path / "disc" / "series"
+    folder.mkdir(parents=True)
+    saved(folder, *brain_slices(905, lesion=True, count=3))
+    (tmp_path / "disc" / "README.TXT").write_text("no image")
+    with visiting(browser, furnished.world.house, "visitor-reader", [Role.READER]) as visitor:
+        page = visitor.open("/upload")
+        visitor.drop(tmp_path / "disc", ".drop")
+        page.wait_for_url("**/upload/up_*", timeout=30_000)
+        expect(page.get_by_text("Structured report (DICOM SR)")).to_be_visible()
+        page.goto(visitor.url + "/upload")
+        expect(page.locator("tbody tr").first.locator("td.number")).to_have_text("3")
+        assert visitor.problems == []
+
+
+def test_a_study_opens_in_the_viewer_of_the_pacs(browser: Browser, furnished: Furnished) -> None:
+    pacs = furnished.world.pacs
+    with visiting(browser, furnished.world.house, "visitor-reader", [Role.READER]) as visitor:
+        page = visitor.open(f"/studies/{furnished.chest['id']}")
+        with page.expect_popup() as opened:
+            visitor.press("o")
+        opened.value.wait_for_load_state("load")
+        assert opened.value.url == f"{pacs.url}/app/explorer.html?study={furnished.chest['study_uid']}"
+        assert "Orthanc" in opened.value.title()
+        assert opened.value.evaluate("document.referrer") == ""
+
+
+def test_whoever_decides_on_drift_acknowledges_an_alarm_with_a_reason_and_its_page_says_who(
+    browser: Browser, furnished: Furnished, tmp_path: Path
+) -> None:
+    with visiting(browser, furnished.world.house, "visitor-decider", [Role.ML]) as visitor:
+        page = visitor.open(f"/drift/alarms/{furnished.ids['alarm_id']}")
+        page.get_by_role("button", name="Acknowledge").click()
+        page.fill("#ask-text", "The tube was replaced on Monday")
+        visitor.picture(*pictured("alarm-decision", tmp_path))
+        page.click("#ask-yes")
+        expect(page.get_by_text("visitor-decider: acknowledge. The tube was replaced on Monday")).to_be_visible()
+        visitor.picture(*pictured("alarm", tmp_path))
+        assert visitor.faults() == []
+        assert visitor.problems == []
 
 
 def test_a_verdict_is_two_keys_and_a_sign_off_closes_the_study_once(browser: Browser, furnished: Furnished) -> None:

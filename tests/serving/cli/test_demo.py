@@ -41,12 +41,20 @@ def test_the_demo_answers_shows_and_leaves_nothing_running(tmp_path: Path) -> No
     with demo(folder) as running:
         out, err = running.communicate(timeout=360)
     assert running.returncode == 0, out + err
-    for word in ("stand-ins of our own", "cxr_pneumonia", "brain_mr_tumour", "no route matched", "pacs 2/2", "ris 1/1"):
+    for word in (
+        "stand-ins of our own",
+        "cxr_pneumonia",
+        "brain_mr_tumour",
+        "head_ct_haemorrhage",
+        "no route matched",
+        "pacs 2/2",
+        "ris 1/1",
+    ):
         assert word in out
     assert still_there(folder) == []
-    assert len(list((folder / "pictures").glob("*.png"))) >= 6
-    assert len(list((folder / "reports").glob("*SR.txt"))) >= 6
-    assert len(list((folder / "reports").glob("*DiagnosticReport.json"))) >= 6
+    assert len(list((folder / "pictures").glob("*.png"))) >= 7
+    assert len(list((folder / "reports").glob("*SR.txt"))) >= 7
+    assert len(list((folder / "reports").glob("*DiagnosticReport.json"))) >= 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])

@@ -117,7 +117,7 @@ def test_the_public_key_is_printed_for_a_reviewer(desk: Desk) -> None:
     assert done.stdout.startswith("-----BEGIN PUBLIC KEY-----\n")
 
 
-def test_the_fresh_radloop_toml_loads_and_routes_both_models(tmp_path: Path) -> None:
+def test_the_fresh_radloop_toml_loads_and_routes_what_has_seen_patients(tmp_path: Path) -> None:
     (tmp_path / "radloop.toml").write_text(template.render())
     settings = load_settings(tmp_path)
     assert [route.models for route in settings.routes] == [("cxr_pneumonia",), ("brain_mr_tumour",)]

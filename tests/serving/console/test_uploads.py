@@ -16,6 +16,7 @@ from pydicom import dcmread
 
 from flows.discarding import discard_due
 from flows.unpacking import Room, Subject, pieces
+from models.preparation import excluded, header_facts
 from radloop.domain.errors import TooLarge, Unparsable
 from radloop.domain.ids import utc_now
 from radloop.ledger import blobs
@@ -61,6 +62,10 @@ def test_a_picture_becomes_an_image_that_a_model_can_read() -> None:
     ds = dcmread(io.BytesIO(wrapped(png(), "CR", "CHEST")))
     assert (ds.Modality, ds.BodyPartExamined, ds.Rows, ds.Columns) == ("CR", "CHEST", 320, 256)
     assert ds.pixel_array.shape == (320, 256)
+    assert excluded(header_facts(ds), "AXIAL") is None
+    # Grey levels of a picture are no Hounsfield units, whatever it shows.
+    head = dcmread(io.BytesIO(wrapped(png(), "CT", "HEAD")))
+    assert excluded(header_facts(head), "AXIAL", (40.0, 80.0)) == "the image is not in Hounsfield units"
 
 
 def test_a_zip_is_taken_apart_and_what_is_no_image_is_named_by_its_reason() -> None:
