@@ -17,7 +17,8 @@ from models.spec import ModelSpec, parse_spec
 from radloop.domain.enums import Split
 from radloop.domain.errors import IntegrityError, Permanent, Unparsable
 from radloop.domain.ids import utc_now
-from radloop.domain.records import Cohort, Evaluation, ModelVersion, TrainingRun
+from radloop.domain.learning import Cohort, Evaluation, TrainingRun
+from radloop.domain.records import ModelVersion
 from radloop.ledger import cohorts as cohort_rows
 from radloop.ledger import lineage
 from radloop.ledger import models as model_rows

@@ -11,19 +11,15 @@ from typing import Final
 
 from flows.story import Origin, Story, Trained
 from radloop.domain.enums import ResultStatus, Standing
+from radloop.domain.learning import Approval, Cohort, Evaluation, GateVerdict, StandingChange
 from radloop.domain.records import (
     Acquisition,
-    Approval,
-    Cohort,
     Delivery,
-    Evaluation,
     Evidence,
     Finding,
-    GateVerdict,
     Instance,
     Result,
     SignOff,
-    StandingChange,
     StoredObject,
     Verdict,
 )

@@ -16,7 +16,8 @@ from radloop import audit
 from radloop.domain.enums import Split
 from radloop.domain.errors import Rejected
 from radloop.domain.ids import utc_now
-from radloop.domain.records import AuditEvent, Cohort, CohortMember
+from radloop.domain.learning import Cohort, CohortMember
+from radloop.domain.records import AuditEvent
 from radloop.ledger import checks as check_rows
 from radloop.ledger import copies as copy_rows
 from radloop.ledger import models as model_rows

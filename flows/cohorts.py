@@ -25,7 +25,8 @@ from radloop import audit
 from radloop.domain.enums import Consent
 from radloop.domain.errors import NotFound
 from radloop.domain.ids import utc_now
-from radloop.domain.records import AuditEvent, Cohort, ConsentGiven
+from radloop.domain.learning import Cohort, ConsentGiven
+from radloop.domain.records import AuditEvent
 from radloop.ledger import cohorts as cohort_rows
 from radloop.ledger import consents as consent_rows
 from radloop.ledger import copies as copy_rows

@@ -10,7 +10,8 @@ from radloop import audit
 from radloop.domain.enums import Consent
 from radloop.domain.errors import Rejected
 from radloop.domain.ids import utc_now
-from radloop.domain.records import AuditEvent, ConsentGiven
+from radloop.domain.learning import ConsentGiven
+from radloop.domain.records import AuditEvent
 from radloop.ledger import consents as consent_rows
 from radloop.ledger import patients as patient_rows
 

@@ -16,7 +16,7 @@ from models.training.copies import Prepared, pack, prepare, unpack
 from radloop.domain.enums import Split
 from radloop.domain.errors import IntegrityError, NotFound, Permanent, Rejected
 from radloop.domain.ids import new_id, utc_now
-from radloop.domain.records import Cohort, Facts, TrainingCopy
+from radloop.domain.learning import Cohort, Facts, TrainingCopy
 from radloop.ledger import copies as copy_rows
 from radloop.pixels import DecodePool, Limits, read_header
 

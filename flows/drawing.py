@@ -18,7 +18,8 @@ from radloop import audit
 from radloop.domain.enums import Split
 from radloop.domain.errors import IntegrityError, NotFound, Rejected
 from radloop.domain.ids import utc_now
-from radloop.domain.records import AuditEvent, CohortMember, Facts, Finding, Label, TrainingCopy, Verdict
+from radloop.domain.learning import CohortMember, Facts, Label, TrainingCopy
+from radloop.domain.records import AuditEvent, Finding, Verdict
 from radloop.domain.verdicts import is_override, reader_value
 from radloop.ledger import acquisitions as acquisition_rows
 from radloop.ledger import cohorts as cohort_rows

@@ -19,7 +19,8 @@ from radloop import audit
 from radloop.domain.enums import Consent
 from radloop.domain.errors import NotFound, Rejected, Unavailable
 from radloop.domain.ids import new_id, utc_now
-from radloop.domain.records import AuditEvent, Cohort, CohortMember, TrainingCopy
+from radloop.domain.learning import Cohort, CohortMember, TrainingCopy
+from radloop.domain.records import AuditEvent
 from radloop.ledger import cohorts as cohort_rows
 from radloop.ledger import consents as consent_rows
 from radloop.ledger import copies as copy_rows

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from radloop.domain.enums import Awareness, Split
-from radloop.domain.records import Facts, Label
+from radloop.domain.learning import Facts, Label
 
 SALT: Final = "radloop cohort split 1"
 """Fixed for ever: with another salt every patient would move."""

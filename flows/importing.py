@@ -16,7 +16,8 @@ from flows.labelled_files import LabelledFile, Row, read_file
 from radloop import audit
 from radloop.domain.enums import Consent, Split
 from radloop.domain.ids import utc_now
-from radloop.domain.records import AuditEvent, TrainingCopy
+from radloop.domain.learning import TrainingCopy
+from radloop.domain.records import AuditEvent
 from radloop.ledger import consents as consent_rows
 from radloop.ledger import copies as copy_rows
 from radloop.ledger import patients as patient_rows

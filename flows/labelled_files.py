@@ -19,7 +19,8 @@ from models.spec import ModelSpec
 from radloop.domain.enums import Awareness, Split
 from radloop.domain.errors import Rejected, TooLarge, Unparsable
 from radloop.domain.ids import utc_now
-from radloop.domain.records import Blob, Facts, Instance, InstanceHeader, Label
+from radloop.domain.learning import Facts, Label
+from radloop.domain.records import Blob, Instance, InstanceHeader
 from radloop.ledger.copies import IMPORTED
 from radloop.pixels import Limits, parse_identity, read_header, split
 

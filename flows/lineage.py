@@ -6,7 +6,8 @@ from flows.chain import Node, chain
 from flows.house import House
 from flows.story import story_of
 from radloop.domain.errors import NotFound, Rejected
-from radloop.domain.records import Cohort, ModelVersion, TrainingRun
+from radloop.domain.learning import Cohort, TrainingRun
+from radloop.domain.records import ModelVersion
 from radloop.ledger import cohorts as cohort_rows
 from radloop.ledger import lineage
 from radloop.ledger import models as model_rows

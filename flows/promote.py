@@ -28,7 +28,8 @@ from radloop import audit
 from radloop.domain.enums import GateOutcome, Split, Standing
 from radloop.domain.errors import IntegrityError, NotFound, Rejected
 from radloop.domain.ids import new_id, utc_now
-from radloop.domain.records import AuditEvent, Cohort, CohortMember, Evaluation, GateVerdict, ModelVersion
+from radloop.domain.learning import Cohort, CohortMember, Evaluation, GateVerdict
+from radloop.domain.records import AuditEvent, ModelVersion
 from radloop.domain.watching import AlarmState
 from radloop.ledger import alarms as alarm_rows
 from radloop.ledger import checks as check_rows

@@ -32,7 +32,8 @@ from radloop import audit
 from radloop.domain.enums import RunState, Split
 from radloop.domain.errors import IntegrityError, Permanent, Rejected, Unavailable
 from radloop.domain.ids import new_id, utc_now
-from radloop.domain.records import AuditEvent, Cohort, ModelVersion, TrainingRun
+from radloop.domain.learning import Cohort, TrainingRun
+from radloop.domain.records import AuditEvent, ModelVersion
 from radloop.ledger import cohorts as cohort_rows
 from radloop.ledger import models as model_rows
 from radloop.ledger import training_runs as run_rows

@@ -22,6 +22,7 @@ from radloop.ledger.windows import device_of
 from radloop.settings import Route
 
 NO_ROUTE = "no route matched"
+NO_CARD = "no model's card takes it"
 IN_SHADOW = "the scanner is in the shadow"
 NOT_LIVE = "not live yet"
 

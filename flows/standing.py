@@ -20,7 +20,8 @@ from radloop import audit
 from radloop.domain.enums import ApprovalKind, Qualification, Standing
 from radloop.domain.errors import IntegrityError, NotFound, Rejected, Unavailable
 from radloop.domain.ids import new_id, utc_now
-from radloop.domain.records import Approval, AuditEvent, ModelVersion
+from radloop.domain.learning import Approval
+from radloop.domain.records import AuditEvent, ModelVersion
 from radloop.ledger import approvals as approval_rows
 from radloop.ledger import models as model_rows
 from radloop.ledger import standing as standing_rows

@@ -12,21 +12,17 @@ from flows.house import House
 from models.bundles import contents, public_key, verify
 from models.catalog import catalog
 from radloop.domain.errors import IntegrityError, NotFound
+from radloop.domain.learning import Approval, Cohort, Evaluation, StandingChange, TrainingRun
 from radloop.domain.records import (
     Acquisition,
-    Approval,
     AuditEvent,
-    Cohort,
     Delivery,
-    Evaluation,
     Instance,
     ModelVersion,
     Result,
     SignOff,
-    StandingChange,
     StoredObject,
     StudyVersion,
-    TrainingRun,
     Verdict,
 )
 from radloop.ledger import acquisitions as acquisition_rows

@@ -18,7 +18,7 @@ import structlog
 from flows import policies
 from radloop import logs
 from radloop.domain.errors import RadloopError, Transient, Unavailable
-from radloop.domain.records import TrainingRun
+from radloop.domain.learning import TrainingRun
 from radloop.ledger import Ledger
 from radloop.ledger import cohorts as cohort_rows
 from radloop.ledger import training_runs as run_rows

@@ -193,7 +193,8 @@ async def _study(house: House, upload: Upload, images: Sequence[_Image]) -> Mapp
         # Routes are for what peers send. Who tries an image out is answered by any model whose card takes it.
         names = routing.routed(house.settings.routes, facts)
         names = names or routing.volunteers(conn, rows_of, house.settings.models_path)
-        plan = routing.plan(conn, names, rows_of, house.settings.models_path)
+        nobody = routing.Plan(reasons=(routing.NO_CARD,))
+        plan = routing.plan(conn, names, rows_of, house.settings.models_path) if names else nobody
     told = await asyncio.gather(*(_answer(house, upload, one, images) for one in plan.appointments))
     with house.ledger.write() as conn:
         rows.add_files(conn, upload.id, [file for one in told for file in _files_of(one)])

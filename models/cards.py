@@ -12,16 +12,8 @@ from typing import Final
 from models.curves import Curves
 from models.spec import ModelSpec, TargetSpec
 from radloop.domain.enums import Awareness, Split
-from radloop.domain.records import (
-    Approval,
-    Cohort,
-    CohortMember,
-    Evaluation,
-    GateVerdict,
-    ModelVersion,
-    StandingChange,
-    TrainingRun,
-)
+from radloop.domain.learning import Approval, Cohort, CohortMember, Evaluation, GateVerdict, StandingChange, TrainingRun
+from radloop.domain.records import ModelVersion
 from radloop.render.document import Block, Bullets, Document, Figure, Heading, Paragraph, Table, sections
 from radloop.render.figures import forest, reliability, roc
 
@@ -163,9 +155,16 @@ def _findings(spec: ModelSpec | None) -> Iterator[Block]:
     calibration = spec.calibration
     yield Paragraph(
         f"Probabilities are calibrated ({calibration.method}: slope {calibration.slope:g}, intercept "
-        f"{calibration.intercept:g}). The network sees {spec.input_size} x {spec.input_size} pixels. Of several images "
-        "of a study the highest probability counts. Below its threshold a finding is listed all the same."
+        f"{calibration.intercept:g}). The network sees {spec.input_size} x {spec.input_size} pixels{_seen(spec)}. Of "
+        "several images of a study the highest probability counts. Below its threshold a finding is listed too."
     )
+
+
+def _seen(spec: ModelSpec) -> str:
+    if spec.window is None:
+        return ""
+    centre, width = spec.window
+    return f" of {centre - width / 2:g} to {centre + width / 2:g} HU"
 
 
 def _target(target: TargetSpec) -> tuple[str, ...]:

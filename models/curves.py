@@ -10,7 +10,7 @@ import numpy.typing as npt
 from models.evaluation.delong import delong
 from models.evaluation.intervals import Interval, wilson
 from radloop.domain.errors import Unparsable
-from radloop.domain.records import Facts
+from radloop.domain.learning import Facts
 from radloop.render.figures import Bin, Row
 
 Floats = npt.NDArray[np.float64]

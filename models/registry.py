@@ -30,7 +30,8 @@ from models.bundles import contents
 from models.spec import ModelSpec
 from radloop.domain.enums import RunState, Standing
 from radloop.domain.errors import Unavailable
-from radloop.domain.records import ModelVersion, TrainingRun
+from radloop.domain.learning import TrainingRun
+from radloop.domain.records import ModelVersion
 
 CHAMPION = ALIASES[Standing.CHAMPION]
 EXPERIMENT = "radloop-models"

@@ -96,7 +96,7 @@ class ModelSpec:
     applicability: Applicability
     calibration: Calibration
     input_size: int
-    window: tuple[float, float] | None
+    window: tuple[float, float] | None = None
     bundle: Path
     digest: str
 

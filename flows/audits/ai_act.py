@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 
 from flows.audits.measuring import plain
 from flows.audits.period import Period
-from radloop.domain.records import Finding, Result, SignOff, StandingChange, Verdict
+from radloop.domain.learning import StandingChange
+from radloop.domain.records import Finding, Result, SignOff, Verdict
 from radloop.domain.verdicts import is_override
 from radloop.ledger import actors as actor_rows
 from radloop.ledger import lineage

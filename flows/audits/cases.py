@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 
 from flows.audits.period import Period
 from radloop.domain.enums import Awareness, ResultStatus, Standing, VerdictKind
-from radloop.domain.records import Facts, Finding, ModelVersion, Result, Verdict
+from radloop.domain.learning import Facts
+from radloop.domain.records import Finding, ModelVersion, Result, Verdict
 from radloop.domain.verdicts import is_override, last_words, reader_value
 from radloop.ledger import results as result_rows
 from radloop.ledger import signed as signed_rows

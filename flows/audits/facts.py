@@ -12,7 +12,7 @@ from flows.audits.cases import Case, Gathered
 from flows.house import House
 from flows.labelled_files import header_says
 from radloop.domain.errors import IntegrityError, NotFound, Rejected
-from radloop.domain.records import Facts
+from radloop.domain.learning import Facts
 from radloop.ledger import signed as signed_rows
 from radloop.ledger.signed import Signed
 from radloop.pixels import read_header

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from models.change_plan import Scope
 from models.evaluation.trial import Bools
 from radloop.domain.enums import Awareness, GateOutcome
-from radloop.domain.records import GateVerdict
+from radloop.domain.learning import GateVerdict
 
 SAME_ANSWER = 1e-4
 """Results record probabilities to this; another machine or thread count sums in another order."""

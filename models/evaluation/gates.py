@@ -23,7 +23,7 @@ from models.evaluation.resampling import (
 from models.evaluation.subgroups import Finding, examine, large_enough, subgroups
 from models.evaluation.trial import Bools, Floats, Scores, Trial
 from radloop.domain.enums import GateOutcome
-from radloop.domain.records import GateVerdict
+from radloop.domain.learning import GateVerdict
 
 INSUFFICIENT = GateOutcome.INSUFFICIENT_EVIDENCE
 CALIBRATION = {"ece": calibration_error_of, "brier": brier_of}

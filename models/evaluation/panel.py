@@ -7,7 +7,7 @@ from models.change_plan import ChangePlan
 from models.evaluation import gates
 from models.evaluation.trial import Scores, Trial
 from radloop.domain.enums import GateOutcome
-from radloop.domain.records import GateVerdict
+from radloop.domain.learning import GateVerdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from models.change_plan import Evidence, Resampling
 from models.evaluation.delong import delong
 from models.evaluation.estimate import Estimate
 from models.evaluation.resampling import Measure, Sample, estimate
-from radloop.domain.records import Facts
+from radloop.domain.learning import Facts
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

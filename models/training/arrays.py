@@ -10,7 +10,7 @@ import numpy.typing as npt
 from models.preparation import Floats
 from models.training.copies import Prepared
 from radloop.domain.errors import IntegrityError
-from radloop.domain.records import Facts
+from radloop.domain.learning import Facts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

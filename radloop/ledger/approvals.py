@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from radloop.domain.enums import ApprovalKind, GateOutcome
-from radloop.domain.records import Approval
+from radloop.domain.learning import Approval
 from radloop.ledger.learning import approvals, evaluations, training_runs
 
 _a = approvals.c

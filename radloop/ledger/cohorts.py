@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, text
 
 from radloop.domain.enums import Awareness, Split
 from radloop.domain.errors import IntegrityError, NotFound, Unavailable
-from radloop.domain.records import Cohort, CohortMember, Facts, Label
+from radloop.domain.learning import Cohort, CohortMember, Facts, Label
 from radloop.ledger.copies import in_parts
 from radloop.ledger.learning import cohort_members, cohorts, training_copies, training_runs
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, insert, select
 
 from radloop.domain.enums import Consent
 from radloop.domain.ids import new_id
-from radloop.domain.records import ConsentGiven
+from radloop.domain.learning import ConsentGiven
 from radloop.ledger.learning import consents
 
 _c = consents.c

@@ -12,7 +12,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
 from radloop.domain.enums import Awareness, Consent
-from radloop.domain.records import Blob, Facts, Label, TrainingCopy
+from radloop.domain.learning import Facts, Label, TrainingCopy
+from radloop.domain.records import Blob
 from radloop.ledger.learning import consents, imported_labels, training_copies
 from radloop.ledger.once import add_once
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from radloop.domain.enums import GateOutcome, Split
 from radloop.domain.errors import NotFound
-from radloop.domain.records import Evaluation, GateVerdict
+from radloop.domain.learning import Evaluation, GateVerdict
 from radloop.ledger.learning import cohort_members, cohorts, evaluations
 
 _e = evaluations.c

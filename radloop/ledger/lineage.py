@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, or_, select
 
 from radloop.domain.enums import ResultStatus, RunState, Standing, StudyState
-from radloop.domain.records import AuditEvent, StandingChange, TrainingRun
+from radloop.domain.learning import StandingChange, TrainingRun
+from radloop.domain.records import AuditEvent
 from radloop.ledger import standing
 from radloop.ledger.checks import CheckOutcome
 from radloop.ledger.copies import in_parts

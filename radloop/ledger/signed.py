@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from radloop.domain.enums import VerdictSource
-from radloop.domain.records import Facts
+from radloop.domain.learning import Facts
 from radloop.ledger.copies import in_parts
 from radloop.ledger.learning import signoffs, training_copies
 from radloop.ledger.tables import acquisitions, attempts, instances, results, studies, study_versions

@@ -19,7 +19,8 @@ from radloop import audit
 from radloop.domain.enums import Standing
 from radloop.domain.errors import NotFound, Rejected
 from radloop.domain.ids import new_id, utc_now
-from radloop.domain.records import AuditEvent, ModelVersion, StandingChange
+from radloop.domain.learning import StandingChange
+from radloop.domain.records import AuditEvent, ModelVersion
 from radloop.ledger import models
 from radloop.ledger.learning import standing_changes
 from radloop.ledger.tables import audit_events

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, insert, select, text, update
 
 from radloop.domain.enums import RunState
 from radloop.domain.errors import NotFound
-from radloop.domain.records import TrainingRun
+from radloop.domain.learning import TrainingRun
 from radloop.ledger.learning import training_runs
 from radloop.ledger.tables import models
 

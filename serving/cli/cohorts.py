@@ -11,7 +11,7 @@ from serving.cli.verdicts import at_home
 
 if TYPE_CHECKING:
     from flows.importing import Taken
-    from radloop.domain.records import Cohort
+    from radloop.domain.learning import Cohort
 
 app = typer.Typer(help="Frozen lists of labelled images.", no_args_is_help=True)
 

@@ -9,7 +9,7 @@ from serving.cli.desk import HomeOption, JsonOption, TokenOption, open_desk
 from serving.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from radloop.domain.records import Evaluation, GateVerdict
+    from radloop.domain.learning import Evaluation, GateVerdict
 
 
 def evaluate(

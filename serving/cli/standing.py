@@ -17,7 +17,8 @@ from serving.cli.output import print_json, print_table, say
 if TYPE_CHECKING:
     from flows.house import House
     from flows.shadow import Comparison
-    from radloop.domain.records import ModelVersion, StandingChange
+    from radloop.domain.learning import StandingChange
+    from radloop.domain.records import ModelVersion
 
 VersionArgument = Annotated[
     str, typer.Argument(help="Version or beginning of the digest after the name.", metavar="MODEL@VERSION")

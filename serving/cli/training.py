@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from models.training.retrain import Step
-    from radloop.domain.records import TrainingRun
+    from radloop.domain.learning import TrainingRun
 
 SHORTENED = {"parent": 12, "digest": 12, "at": 19}
 """How many characters of a column people read: the beginning of a digest names it, times go to the second."""

@@ -23,7 +23,8 @@ from models.spec import CARD, MANIFEST
 from models.training.copies import Prepared, pack, prepare
 from radloop.domain.enums import Awareness, Split
 from radloop.domain.ids import new_id, utc_now
-from radloop.domain.records import Blob, Cohort, CohortMember, Facts, Label, ModelVersion, TrainingCopy
+from radloop.domain.learning import Cohort, CohortMember, Facts, Label, TrainingCopy
+from radloop.domain.records import Blob, ModelVersion
 from radloop.ledger import cohorts, copies, patients
 from radloop.ledger import models as model_rows
 from radloop.ledger import standing as standing_rows

@@ -34,23 +34,18 @@ from radloop.domain.enums import (
     VerdictSource,
 )
 from radloop.domain.ids import new_id
-from radloop.domain.records import (
+from radloop.domain.learning import (
     Approval,
     Cohort,
     CohortMember,
     Evaluation,
     Facts,
-    Finding,
     GateVerdict,
     Label,
-    ModelVersion,
-    Result,
-    Run,
-    SignOff,
     TrainingCopy,
     TrainingRun,
-    Verdict,
 )
+from radloop.domain.records import Finding, ModelVersion, Result, Run, SignOff, Verdict
 from radloop.ledger import (
     acquisitions,
     approvals,

@@ -19,7 +19,8 @@ from models.bundles import install, public_key
 from models.spec import read_spec
 from radloop.domain.enums import Standing, Urgency, VerdictKind
 from radloop.domain.errors import IntegrityError, NotFound, Rejected
-from radloop.domain.records import Blob, Facts, TrainingCopy
+from radloop.domain.learning import Facts, TrainingCopy
+from radloop.domain.records import Blob
 from radloop.ledger import audit_reports, blobs, copies, patients
 from radloop.ledger.audit_reports import AuditReport, audit_report_files
 from radloop.ledger.audit_reports import audit_reports as table

@@ -10,7 +10,7 @@ from flows.house import House
 from radloop.domain.enums import Awareness, Split
 from radloop.domain.errors import Rejected
 from radloop.domain.ids import utc_now
-from radloop.domain.records import Cohort, CohortMember, Facts, Label
+from radloop.domain.learning import Cohort, CohortMember, Facts, Label
 from radloop.ledger import checks
 from radloop.ledger.tables import audit_events
 from tests.flows import cards, traffic

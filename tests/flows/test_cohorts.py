@@ -30,7 +30,8 @@ from radloop.domain.enums import (
 )
 from radloop.domain.errors import NotFound, Permanent, Rejected, Unavailable, Unparsable
 from radloop.domain.ids import new_id, utc_now
-from radloop.domain.records import Code, Cohort, ConsentGiven, Finding, ModelVersion, Verdict
+from radloop.domain.learning import Cohort, ConsentGiven
+from radloop.domain.records import Code, Finding, ModelVersion, Verdict
 from radloop.ledger import acquisitions as acquisition_rows
 from radloop.ledger import cohorts as cohort_rows
 from radloop.ledger import consents, instances, patients, results, verdicts

@@ -22,7 +22,8 @@ from flows.guards import (
     split_of,
 )
 from radloop.domain.enums import Awareness, Split, Urgency, VerdictKind, VerdictSource
-from radloop.domain.records import Code, CohortMember, Facts, Finding, Label, Verdict
+from radloop.domain.learning import CohortMember, Facts, Label
+from radloop.domain.records import Code, Finding, Verdict
 from radloop.ledger.cohorts import Draw
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

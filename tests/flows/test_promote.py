@@ -18,7 +18,8 @@ from models.training.arrays import Arrays
 from radloop.domain.enums import Awareness, GateOutcome, Split
 from radloop.domain.errors import NotFound, Rejected
 from radloop.domain.ids import utc_now
-from radloop.domain.records import Cohort, Evaluation, ModelVersion
+from radloop.domain.learning import Cohort, Evaluation
+from radloop.domain.records import ModelVersion
 from radloop.ledger import checks, evaluations
 from radloop.ledger.checks import CheckOutcome
 from radloop.ledger.tables import audit_events

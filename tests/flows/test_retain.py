@@ -19,7 +19,8 @@ from flows.signing_off import sign_off
 from radloop.domain.enums import ObjectKind
 from radloop.domain.errors import NotFound, Rejected
 from radloop.domain.ids import new_id, utc_now
-from radloop.domain.records import Facts, Result, StoredObject, TrainingCopy
+from radloop.domain.learning import Facts, TrainingCopy
+from radloop.domain.records import Result, StoredObject
 from radloop.ledger import copies, instances, objects, patients, signoffs
 from radloop.ledger.learning import signoffs as signoff_table
 from radloop.ledger.retained import Part

@@ -18,7 +18,7 @@ from models.training.order import unpack
 from models.training.retrain import Step
 from radloop.domain.enums import RunState, Standing
 from radloop.domain.errors import NotFound, Permanent, Rejected, Unavailable
-from radloop.domain.records import Cohort
+from radloop.domain.learning import Cohort
 from radloop.ledger import models, training_runs
 from radloop.store import Keyring
 from tests.flows import training_town as town

@@ -8,14 +8,18 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
+from sqlalchemy import update
 
 from flows import acquisitions, wanted, warming
-from flows.routing import routed
+from flows.house import House
+from flows.routing import routed, volunteers
 from integrations.objects.context import PriorityMessage
-from radloop.domain.enums import ObjectKind, Qualification, ResultStatus, Urgency
+from radloop.domain.enums import ObjectKind, Qualification, ResultStatus, Standing, Urgency
 from radloop.domain.ids import utc_now
-from radloop.domain.records import Blob, Instance, InstanceHeader
+from radloop.domain.records import Acquisition, Blob, Instance, InstanceHeader
+from radloop.ledger import tables
 from radloop.settings import Condition, Peer, Route, SiteSettings
+from tests.flows import cards
 from tests.radloop.ledger import rows
 
 INSTANCE = Instance(
@@ -174,3 +178,17 @@ def test_a_peer_that_takes_product_answers_only_gets_a_models_answers_once_it_is
 
 def test_warming_up_makes_one_object_of_every_kind() -> None:
     assert warming.warm_up(SiteSettings()) >= len({ObjectKind.SR, ObjectKind.SC, ObjectKind.ORU})
+
+
+def test_an_upload_is_read_by_every_champion_whose_card_takes_it_and_by_no_other_version(house: House) -> None:
+    film = Acquisition(
+        instance_id="in_1", version_id="sv_1", modality="CR", body_part="CHEST", photometric="MONOCHROME2", rows=256,
+        columns=256,
+    )  # fmt: skip
+    foot = replace(film, body_part="FOOT")
+    installed = house.settings.models_path
+    with house.ledger.write() as conn:
+        assert volunteers(conn, [film, foot], installed) == (cards.NAME,)
+        assert volunteers(conn, [foot], installed) == ()
+        conn.execute(update(tables.models).values(standing=Standing.SHADOW))
+        assert volunteers(conn, [film], installed) == ()

@@ -10,7 +10,7 @@ from flows.house import House, open_house
 from models.catalog import catalog
 from models.phantoms import chest
 from models.training import order, recipes
-from radloop.domain.records import Cohort
+from radloop.domain.learning import Cohort
 from radloop.settings import load_settings
 from radloop.store import Keyring
 from tests.flows.place import part10

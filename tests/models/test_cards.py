@@ -7,7 +7,8 @@ from models.cards import BundleWords, CardFacts, card
 from models.catalog import catalog
 from models.curves import Curves
 from radloop.domain.enums import GateOutcome, Qualification, Standing
-from radloop.domain.records import Evaluation, GateVerdict, ModelVersion
+from radloop.domain.learning import Evaluation, GateVerdict
+from radloop.domain.records import ModelVersion
 from radloop.render.document import to_markdown
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -77,3 +78,9 @@ def test_few_test_images_are_said_to_be_few() -> None:
     written = to_markdown(card(replace(FACTS, curves=curves)))
     assert "The figures show 31 test images" in written
     assert "Subgroups cannot be drawn" in written
+
+
+def test_a_card_says_which_hounsfield_units_the_network_sees() -> None:
+    head = replace(BUNDLE, spec=replace(SPEC, window=(40.0, 80.0)))
+    assert "96 x 96 pixels of 0 to 80 HU" in to_markdown(card(replace(FACTS, bundle=head)))
+    assert "HU" not in to_markdown(card(FACTS))

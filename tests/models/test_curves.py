@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from models.curves import area_of, curves_in, curves_of, reliability_of, roc_of, subgroups_of
 from radloop.domain.errors import Unparsable
-from radloop.domain.records import Facts
+from radloop.domain.learning import Facts
 
 cases = st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=4, max_size=60).filter(
     lambda pairs: {label for label, _ in pairs} == {True, False}

@@ -14,7 +14,7 @@ from models.evaluation.noninferiority import Decision, agreed, at_least, at_most
 from models.evaluation.panel import Contest, judge, overall
 from models.evaluation.trial import Scores
 from radloop.domain.enums import Awareness, GateOutcome
-from radloop.domain.records import Facts, GateVerdict
+from radloop.domain.learning import Facts, GateVerdict
 from tests.models.trials import contest, plan, reader, trial
 
 PASS, FAIL, INSUFFICIENT = GateOutcome.PASS, GateOutcome.FAIL, GateOutcome.INSUFFICIENT_EVIDENCE

@@ -15,7 +15,7 @@ from models.runtime import load
 from models.training.arrays import stacked
 from models.training.copies import Prepared, large_side, pack, prepare, unpack
 from radloop.domain.errors import IntegrityError
-from radloop.domain.records import Facts
+from radloop.domain.learning import Facts
 from radloop.pixels import DecodePool, read_header
 from radloop.store import Keyring, LocalStore
 from serving.inference.contract import Reference

@@ -12,7 +12,7 @@ from models.training.cohort import phantoms
 from models.training.material import Material, material, pack
 from models.training.order import Order
 from models.training.recipes import CHEST
-from radloop.domain.records import Facts
+from radloop.domain.learning import Facts
 from tests.keys import SITE
 
 KEY = SITE

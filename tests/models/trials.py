@@ -9,7 +9,7 @@ import numpy as np
 from models.change_plan import ChangePlan, read_plan
 from models.evaluation.panel import Contest, Timings
 from models.evaluation.trial import Floats, Scores, Trial
-from radloop.domain.records import Facts
+from radloop.domain.learning import Facts
 
 SEPARATION = 4.0
 """Distance of the two classes in standard deviations: an AUC of 0.998."""

@@ -16,7 +16,8 @@ from flows.lineage import parted
 from radloop.domain.access import Permission, Who
 from radloop.domain.enums import ApprovalKind, GateOutcome, Qualification, RunState, Standing
 from radloop.domain.errors import Rejected
-from radloop.domain.records import Cohort, Evaluation, ModelVersion, StandingChange, TrainingRun
+from radloop.domain.learning import Cohort, Evaluation, StandingChange, TrainingRun
+from radloop.domain.records import ModelVersion
 from radloop.ledger import cohorts as cohort_rows
 from radloop.ledger import evaluations as evaluation_rows
 from radloop.ledger import models as model_rows

@@ -60,7 +60,7 @@ def furnished(world: World, tmp_path_factory: pytest.TempPathFactory) -> Furnish
     ids = {
         "version_id": shown["id"],
         "result_id": result["id"],
-        "named": f"{result['model']}@{result['model_version']}",
+        "named": f"{result['model']}@{result['version']}",
         "actor_id": world.house.json("actor", "list")[0]["id"],
         "alarm_id": alarmed(world, shown["id"]),
     }

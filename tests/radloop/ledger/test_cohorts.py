@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from radloop.domain.enums import Awareness, RunState, Split
 from radloop.domain.errors import IntegrityError, NotFound, Unavailable
-from radloop.domain.records import Cohort, CohortMember, Facts, Label
+from radloop.domain.learning import Cohort, CohortMember, Facts, Label
 from radloop.ledger import Ledger, cohorts, copies, patients
 from radloop.ledger.cohorts import Draw, Entry
 from radloop.ledger.learning import cohort_members, training_runs

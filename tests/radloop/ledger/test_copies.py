@@ -3,7 +3,8 @@ from dataclasses import replace
 from sqlalchemy import select
 
 from radloop.domain.enums import Awareness, Consent
-from radloop.domain.records import Blob, ConsentGiven, Facts, Label, TrainingCopy
+from radloop.domain.learning import ConsentGiven, Facts, Label, TrainingCopy
+from radloop.domain.records import Blob
 from radloop.ledger import Ledger, consents, copies, patients
 from radloop.ledger.learning import training_copies
 from tests.radloop.ledger.rows import NOW

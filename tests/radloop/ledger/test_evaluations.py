@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from radloop.domain.enums import GateOutcome, Split
 from radloop.domain.errors import NotFound
 from radloop.domain.ids import new_id
-from radloop.domain.records import Evaluation, GateVerdict
+from radloop.domain.learning import Evaluation, GateVerdict
 from radloop.ledger import Ledger, evaluations
 from radloop.ledger.learning import cohort_members, cohorts, patients, training_copies
 from tests.radloop.ledger.rows import NOW

@@ -5,7 +5,8 @@ import pytest
 from sqlalchemy import Connection, insert, update
 
 from radloop.domain.enums import ObjectKind, RunState, Split, Standing
-from radloop.domain.records import Acquisition, TrainingRun
+from radloop.domain.learning import TrainingRun
+from radloop.domain.records import Acquisition
 from radloop.ledger import Ledger, acquisitions, checks, instances, lineage, models, objects, results, studies
 from radloop.ledger.checks import CheckOutcome
 from radloop.ledger.learning import cohort_members, cohorts, patients, training_copies, training_runs

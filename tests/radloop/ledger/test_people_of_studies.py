@@ -6,7 +6,8 @@ import pytest
 
 from radloop.domain.enums import Consent, VerdictSource
 from radloop.domain.errors import NotFound, Rejected
-from radloop.domain.records import ConsentGiven, Evidence, SignOff
+from radloop.domain.learning import ConsentGiven
+from radloop.domain.records import Evidence, SignOff
 from radloop.ledger import Ledger, consents, instances, patients, signoffs, studies, unmatched
 from tests.radloop.ledger.rows import NOW, arrival
 

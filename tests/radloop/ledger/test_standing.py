@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 from radloop.domain.enums import ApprovalKind, Qualification, Standing
 from radloop.domain.errors import NotFound, RadloopError, Rejected
 from radloop.domain.ids import new_id, utc_now
-from radloop.domain.records import Approval, ModelVersion
+from radloop.domain.learning import Approval
+from radloop.domain.records import ModelVersion
 from radloop.ledger import Ledger, approvals, models, standing
 from radloop.ledger.standing import STEPS, Act
 from radloop.ledger.tables import audit_events

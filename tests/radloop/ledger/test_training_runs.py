@@ -5,7 +5,7 @@ import pytest
 
 from radloop.domain.enums import RunState
 from radloop.domain.errors import NotFound
-from radloop.domain.records import TrainingRun
+from radloop.domain.learning import TrainingRun
 from radloop.ledger import Ledger, models, training_runs
 from tests.radloop.ledger.rows import MODEL, NOW
 from tests.radloop.ledger.test_evaluations import cohort

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from radloop.domain.enums import GateOutcome, Qualification, Standing
-from radloop.domain.records import Evaluation, GateVerdict, ModelVersion
+from radloop.domain.learning import Evaluation, GateVerdict
+from radloop.domain.records import ModelVersion
 from radloop.ledger import evaluations, models
 from serving.cli.desk import Desk, system_user
 from tests.radloop.ledger.rows import NOW

@@ -9,7 +9,7 @@ import pytest
 from models.training.retrain import Step
 from radloop.domain.enums import RunState
 from radloop.domain.errors import Unavailable
-from radloop.domain.records import TrainingRun
+from radloop.domain.learning import TrainingRun
 from radloop.ledger import models, training_runs
 from serving.cli.desk import Desk, system_user
 from tests.radloop.ledger.rows import MODEL, NOW
