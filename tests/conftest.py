@@ -11,6 +11,14 @@ from sqlalchemy import text
 from radloop.ledger import Ledger
 from radloop.ledger.tables import metadata
 from tests.peers.postgres import postgres
+from tests.templates import put_ledger
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What one worker runs as a whole (`--dist loadgroup`): a file, and all that shares the acceptance tests' house."""
+    for item in items:
+        file = item.path.relative_to(Path(__file__).parent).with_suffix("")
+        item.add_marker(pytest.mark.xdist_group("world" if "world" in getattr(item, "fixturenames", ()) else str(file)))
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +46,8 @@ def postgres_url() -> Iterator[str]:
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     """An empty ledger, once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
+        put_ledger(tmp_path / "ledger.db")
         opened = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-        opened.upgrade()
     else:
         opened = Ledger(request.getfixturevalue("postgres_url"))
         opened.upgrade()

@@ -56,7 +56,7 @@ roles = ["reports"]
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     port = free_port()
     settings = PORTS.replace("dicom_port = 0", f"dicom_port = {port}")

@@ -17,6 +17,7 @@ from radloop.pixels import parse_identity, split
 from radloop.settings import load_settings
 from radloop.store import Keyring
 from tests.flows import cards
+from tests.templates import put_ledger
 
 SETTINGS = """
 [gateway]
@@ -64,6 +65,8 @@ def make_home(home: Path, **options: Any) -> House:
     settings = load_settings(home)
     if not settings.keys_path.exists():
         Keyring.create(settings.keys_path)
+    if not settings.ledger.url:
+        put_ledger(home / "ledger.db")
     house = open_house(settings)
     house.ledger.upgrade()
     with house.ledger.write() as conn:

@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def furnished(world: World, tmp_path_factory: pytest.TempPathFactory) -> Furnished:
     folder: Path = tmp_path_factory.mktemp("furniture")
     film, scripted, slices = (

@@ -26,6 +26,7 @@ from radloop.ledger import deliveries, instances, objects, results, studies
 from serving.cli.desk import Desk
 from serving.cli.main import app
 from serving.cli.setup import prepare
+from tests.templates import put_ledger
 
 STUDY_UID = "1.2.826.0.1.3680043.8.498.1"
 
@@ -35,6 +36,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr("models.catalog.catalog", dict)
     monkeypatch.delenv("RADLOOP_TOKEN", raising=False)
     made = Desk(tmp_path / "home")
+    put_ledger(made.home / "ledger.db")
     prepare(made)
     yield made
     made.ledger.close()
