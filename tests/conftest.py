@@ -14,6 +14,7 @@ from tests.peers.postgres import postgres
 from tests.templates import put_ledger
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What one worker runs as a whole (`--dist loadgroup`): a file, and all that shares the acceptance tests' house."""
     for item in items:
