@@ -37,7 +37,7 @@ lint: $(STAMP) ## ruff, mypy --strict, import-linter
 test: $(STAMP) lint ## everything that must hold, in under 15 minutes
 	@tests/system-packages
 	@$(LDAP)
-	$(BIN)/pytest -q -n 3 --dist loadgroup --no-loadscope-reorder -m 'not campaign'
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m 'not campaign'
 
 demo: $(STAMP) ## studies in, answers out, a table; leaves nothing running
 	@$(BIN)/radloop demo

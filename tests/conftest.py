@@ -3,23 +3,32 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 import structlog
 from sqlalchemy import text
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from radloop.ledger import Ledger
 from radloop.ledger.tables import metadata
 from tests.peers.postgres import postgres
 from tests.templates import put_ledger
 
+WORLD: Final = ("tests/acceptance/console/", "tests/acceptance/test_phi", "tests/acceptance/test_spine")
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What one worker runs as a whole (`--dist loadgroup`): a file, and all that shares the acceptance tests' house."""
-    for item in items:
-        file = item.path.relative_to(Path(__file__).parent).with_suffix("")
-        item.add_marker(pytest.mark.xdist_group("world" if "world" in getattr(item, "fixturenames", ()) else str(file)))
+
+class Sharing(LoadFileScheduling):
+    """What one worker runs as a whole: a file, and all files whose tests share the acceptance tests' house."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "world" if file.startswith(WORLD) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    """With `-n`: by this, and not by pytest-xdist's own groups, whose marks its 3.8 loses under pytest 9."""
+    return Sharing(config, log)
 
 
 @pytest.fixture(autouse=True)
