@@ -90,7 +90,8 @@ def to_unit(pixels: npt.NDArray[np.generic], facts: HeaderFacts, window: Window 
     darkest value.
     """
     if window is not None:
-        return _in_window(pixels, facts, window)
+        seen = _in_window(pixels, facts, window)
+        return seen if np.ptp(seen) else np.zeros_like(seen)
     values = _rescaled(pixels, facts)
     step = max(1, max(values.shape) // ENOUGH_SIDE)
     sample = values[::step, ::step]

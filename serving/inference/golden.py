@@ -32,7 +32,7 @@ DRAWN: Final[Mapping[str, Callable[[], Dataset]]] = {
     "MR": lambda: brain_slices(SEED, lesion=True, rows=ROWS)[0],
     "CT": lambda: head_ct(SEED, bleed=True, rows=ROWS)[0],
 }
-"""By the first modality of the card."""
+"""By the first modality of a card that is among them; for a model of anything else, a radiograph."""
 
 
 def read_golden(model: LoadedModel) -> Mapping[str, float]:
@@ -54,7 +54,7 @@ def read_golden(model: LoadedModel) -> Mapping[str, float]:
 
 def golden_study(spec: ModelSpec) -> Dataset:
     """One image of the kind that the model reads."""
-    return DRAWN[spec.modalities[0]]()
+    return next((DRAWN[one] for one in spec.modalities if one in DRAWN), DRAWN["CR"])()
 
 
 def _hold_to_its_record(model: LoadedModel) -> None:

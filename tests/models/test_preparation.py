@@ -65,6 +65,11 @@ def test_a_card_s_window_shows_hounsfield_units_as_they_are_whatever_else_is_in_
     np.testing.assert_allclose(inverse, shown, atol=0.02)
 
 
+@pytest.mark.parametrize("units", [-1000, 40, 3000])
+def test_what_is_flat_in_a_window_comes_out_as_zeros_as_it_does_without(units: int) -> None:
+    assert not to_unit(np.full((4, 4), units, np.int16), HeaderFacts(), (40.0, 80.0)).any()
+
+
 def test_padding_is_the_darkest_in_a_window_too() -> None:
     padded = np.array([[30, 3000]], np.int16)
     assert to_unit(padded, HeaderFacts(padding=3000.0), (40.0, 80.0))[0, 1] == 0
