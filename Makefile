@@ -51,7 +51,7 @@ drift: $(STAMP) ## how soon a change is found, beside evidently and alibi-detect
 campaign: $(STAMP) ## what runs longer; SIZE=small for a short one
 	@tests/system-packages
 	@$(LDAP)
-	RADLOOP_CAMPAIGN=$(SIZE) $(BIN)/pytest -q -m campaign
+	RADLOOP_CAMPAIGN=$(SIZE) $(BIN)/pytest -q -m 'campaign or timed'
 
 bench: $(STAMP) ## the numbers, as a table and as JSON; SIZE=small for a short one
 	$(BIN)/python -m tests.bench --size $(SIZE)

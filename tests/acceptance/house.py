@@ -5,12 +5,13 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.clock import until
 
 RADLOOP = Path(sys.executable).with_name("radloop")
 UP_SECONDS = 120.0
@@ -109,7 +110,7 @@ class House:
                 for uid in uids
             )
 
-        wait_for(through, seconds, self.brief)
+        until(through, seconds, self.brief)
         return self.studies()
 
     def brief(self) -> str:
@@ -139,14 +140,6 @@ def house(home: Path, peers: str, settings: str = PORTS, up: bool = True) -> Ite
         yield made
     finally:
         made.cli("down", check=False)
-
-
-def wait_for(true: Callable[[], bool], seconds: float, otherwise: Callable[[], str] = lambda: "") -> None:
-    """Return once `true()` holds; fails with `otherwise()` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {otherwise()}"
-        time.sleep(0.2)
 
 
 def with_source(title: str, port: int | None = None, name: str = "modality") -> str:

@@ -9,9 +9,10 @@ import pytest
 
 from radloop.process import free_port
 from tests.acceptance.conftest import peers
-from tests.acceptance.house import PORTS, house, wait_for
+from tests.acceptance.house import PORTS, house
 from tests.acceptance.load import oru_per_study, radiographs, send_until_acknowledged
 from tests.acceptance.town import kill, town
+from tests.clock import until
 from tests.peers.fhir import fhir_peer
 from tests.peers.mllp import mllp_peer
 from tests.peers.orthanc import Orthanc, orthanc
@@ -63,7 +64,7 @@ def test_a_dead_pacs_delays_no_other_peer_and_gets_everything_when_it_is_back(tm
         (ds,) = radiographs(1)
         send_until_acknowledged([ds], port, 30)
         uid = str(ds.StudyInstanceUID)
-        wait_for(lambda: len(ris.received) == 1 and len(ehr.received) == 1, 30, opened.brief)
+        until(lambda: len(ris.received) == 1 and len(ehr.received) == 1, 30, opened.brief)
         assert {d["state"] for d in opened.studies()[uid]["deliveries"] if d["peer"] == "pacs"} <= {"QUEUED", "SENT"}
         with orthanc(port=dead) as pacs:
             opened.answered([uid], 60)

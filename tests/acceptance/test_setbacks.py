@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.acceptance.conftest import World
-from tests.acceptance.house import wait_for
 from tests.acceptance.load import oru_per_study, radiographs, send_until_acknowledged
 from tests.acceptance.town import kill, town
+from tests.clock import seconds_here, until
 from tests.peers.mllp import MllpPeer
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
@@ -22,20 +22,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield opened
 
 
+@pytest.mark.timed
 def test_a_killed_runners_study_resumes_within_10_seconds(world: World) -> None:
     inference = world.house.pids()["inference"]
     os.kill(inference, signal.SIGSTOP)
     (ds,) = radiographs(1)
     send_until_acknowledged([ds], world.port, 30)
     uid = str(ds.StudyInstanceUID)
-    wait_for(lambda: world.house.studies()[uid]["state"] == "READING", 20)
+    until(lambda: world.house.studies()[uid]["state"] == "READING", 20)
     kill(world.house, "runner")
     killed = time.monotonic()
     os.kill(inference, signal.SIGCONT)
-    row = world.house.answered([uid], 30, delivered=False)[uid]
+    row = world.house.answered([uid], 90, delivered=False)[uid]
     took = time.monotonic() - killed
     assert len(row["results"]) == 1
-    assert took < 12, "10 s, and two for the polling of this test"
+    assert took < seconds_here(10) + 2, "two for the polling of this test"
 
 
 def test_while_the_model_server_is_away_a_study_shows_it_and_sends_nothing(world: World) -> None:
@@ -77,7 +78,7 @@ def parked(world: World, ris: MllpPeer, word: str, tries: int) -> None:
         found = [d for d in rows.get(uid, {"deliveries": []})["deliveries"] if d["kind"] == "ORU"]
         return found[0] if found else {"state": None}
 
-    wait_for(lambda: oru()["state"] == "PARKED", 60, lambda: str(oru()))
+    until(lambda: oru()["state"] == "PARKED", 60, lambda: str(oru()))
     assert oru()["attempts"] == tries
     ris.script[:] = ["AA"]
     (waiting,) = [d for d in world.house.json("queue") if d["state"] == "PARKED"]

@@ -18,7 +18,7 @@ from models.phantoms.brain import brain_slices
 from models.phantoms.chest import chest
 from models.phantoms.foot import unreadable_study
 from tests.acceptance.conftest import World, saved
-from tests.acceptance.house import wait_for
+from tests.clock import until
 from tests.peers.programs import need
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
@@ -100,7 +100,7 @@ def test_a_late_instance_makes_a_second_version_whose_report_names_the_first(wor
     world.send(saved(tmp_path, first))
     before = world.house.answered([first.StudyInstanceUID], 60)[first.StudyInstanceUID]
     world.send(saved(tmp_path, late))
-    wait_for(lambda: world.house.studies()[first.StudyInstanceUID]["version"] == 2, 20)
+    until(lambda: world.house.studies()[first.StudyInstanceUID]["version"] == 2, 20)
     after = world.house.answered([first.StudyInstanceUID], 60)[first.StudyInstanceUID]
     assert (after["version"], after["instances"]) == (2, 2)
     assert after["results"][0]["id"] != before["results"][0]["id"]
@@ -210,4 +210,4 @@ def test_mlflow_shows_the_champion_that_the_ledger_names(world: World) -> None:
         return found
 
     assert set(champions) == set(catalog())
-    wait_for(lambda: shown() == champions, 90, lambda: str(shown()))
+    until(lambda: shown() == champions, 90, lambda: str(shown()))

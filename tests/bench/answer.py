@@ -18,8 +18,9 @@ import psutil
 
 from radloop.process import free_port
 from tests.acceptance.conftest import World, peers
-from tests.acceptance.house import PORTS, House, house, wait_for
+from tests.acceptance.house import PORTS, House, house
 from tests.acceptance.load import radiographs, send_at_once, send_until_acknowledged
+from tests.clock import until
 from tests.peers.fhir import fhir_peer
 from tests.peers.mllp import mllp_peer
 from tests.peers.orthanc import orthanc
@@ -127,7 +128,7 @@ def crowd(world: World, many: int) -> tuple[float, int]:
         rows = world.house.studies()
         return all(uid in rows and rows[uid]["state"] == "ANSWERED" for uid in uids)
 
-    wait_for(all_answered, 30 + 3 * many, world.house.brief)
+    until(all_answered, 30 + 3 * many, world.house.brief)
     return time.monotonic() - started, len(uids)
 
 

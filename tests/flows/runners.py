@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.clock import until
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
@@ -35,12 +36,3 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.kill(process.pid, signal.SIGKILL)
     process.wait(10)
-
-
-def until(fine: Callable[[], bool], seconds: float) -> float:
-    """Wait until `fine`; seconds that took."""
-    begun = time.monotonic()
-    while not fine():
-        assert time.monotonic() - begun < seconds, f"not fine after {seconds} s"
-        time.sleep(0.02)
-    return time.monotonic() - begun

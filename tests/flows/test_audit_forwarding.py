@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from radloop.domain.ids import utc_now
 from radloop.domain.records import AuditEvent
 from radloop.ledger import audit_forwarded
 from radloop.store import Keyring
+from tests.clock import until
 from tests.flows import place
 from tests.peers.certificates import Certificates, certificates
 from tests.peers.rsyslog import Rsyslog, rsyslog
@@ -69,13 +70,6 @@ def seal(house: House, count: int) -> None:
 
 def numbers(server: Rsyslog) -> list[int]:
     return [number for line in server.lines() for number in witnessed([line.encode()])]
-
-
-def until(fine: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30.0
-    while not fine():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def position(house: House) -> int:

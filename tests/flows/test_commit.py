@@ -17,10 +17,11 @@ from radloop.domain.enums import DeliveryState, ObjectKind, Urgency
 from radloop.domain.ids import new_id, utc_now
 from radloop.domain.records import Delivery, StoredObject
 from radloop.ledger import commitments, deliveries, objects, reports, results, tables
+from tests.clock import until
 from tests.flows import cards, place
 from tests.flows.conftest import announce_fake
 from tests.flows.fake_inference import fake_inference
-from tests.flows.runners import runner, until
+from tests.flows.runners import runner
 from tests.peers.dicom_files import dicom_file
 from tests.peers.orthanc import Orthanc, orthanc
 from tests.peers.programs import free_port

@@ -17,11 +17,12 @@ from flows.schedules import ScheduleRow
 from radloop.domain.errors import NotFound, Rejected, Unavailable
 from radloop.ledger import audit_reports, checks, instances, reports
 from radloop.settings import Schedule
+from tests.clock import until
 from tests.flows import place
 from tests.flows.conftest import announce_fake
 from tests.flows.fake_inference import fake_inference
 from tests.flows.prefects import prefect_server
-from tests.flows.runners import ROOT, kill, runner, until
+from tests.flows.runners import ROOT, kill, runner
 from tests.peers.mllp import mllp_peer
 
 pytestmark = pytest.mark.timeout(240)

@@ -18,9 +18,10 @@ from radloop.domain.records import InferenceAnswer, Result
 from radloop.ledger import comparisons, deliveries, models, objects, results, studies
 from radloop.ledger.comparisons import Pair
 from radloop.ledger.tables import attempts
+from tests.clock import until
 from tests.flows import cards, place
 from tests.flows.fake_inference import FakeInference
-from tests.flows.runners import runner, until
+from tests.flows.runners import runner
 from tests.flows.test_triage import complete_all, newest, read_all
 from tests.flows.versions import NEXT, add_next, promote_next, shadow_next, spec_of
 

@@ -13,8 +13,9 @@ from flows.house import House
 from radloop.domain.enums import Standing
 from radloop.ledger import models, standing
 from radloop.ledger.tables import audit_events
+from tests.clock import until
 from tests.flows import cards
-from tests.flows.runners import ROOT, kill, until
+from tests.flows.runners import ROOT, kill
 from tests.flows.versions import NEXT, add_next
 
 KILLS = 6

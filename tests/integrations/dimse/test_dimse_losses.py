@@ -15,6 +15,7 @@ from integrations.dimse import ADAPTER, StudyQuery, find_studies, query
 from integrations.dimse.association import Checkpoint
 from radloop.domain.errors import TooLarge, Unavailable
 from radloop.domain.records import Accepted
+from tests.clock import until
 from tests.integrations.dimse.test_dimse_send import peer_at
 from tests.peers.dicom_files import dicom_file
 from tests.peers.parcels import parcel
@@ -118,7 +119,4 @@ def test_no_thread_is_left_behind() -> None:
     with hostile(silent) as port:
         ADAPTER.send(peer_at(port, answer_seconds=0.5), [parcel(dicom_file())])
         left = [t for t in threading.enumerate() if t not in before and "serve_one" not in t.name]
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and any(t.is_alive() for t in left if "accept" not in t.name):
-            time.sleep(0.05)
-        assert not [t.name for t in left if t.is_alive() and "accept" not in t.name]
+        until(lambda: not [t.name for t in left if t.is_alive() and "accept" not in t.name])

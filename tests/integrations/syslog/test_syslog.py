@@ -20,6 +20,7 @@ from radloop.audit.atna import Source, witnessed
 from radloop.domain.errors import Permanent, RefusedByPeer, Unavailable
 from radloop.ledger.audit_log import Entry
 from radloop.settings import Syslog
+from tests.clock import until
 from tests.peers.certificates import Certificates, certificates
 from tests.peers.rsyslog import rsyslog
 from tests.peers.sockets import refusing
@@ -56,9 +57,7 @@ def entries(count: int) -> list[Entry]:
 
 
 def await_lines(read: Callable[[], list[str]], count: int) -> list[str]:
-    deadline = time.monotonic() + 20.0
-    while len(read()) < count and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: len(read()) >= count)
     return read()
 
 

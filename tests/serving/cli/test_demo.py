@@ -11,7 +11,7 @@ import pytest
 
 from radloop.domain.errors import RadloopError
 from serving.cli.demo import _empty
-from tests.serving.supervisor.house import until
+from tests.clock import until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(420)]
 
@@ -21,6 +21,8 @@ def demo(folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
         env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
+        # As in a terminal: whoever runs the tests in the background has SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - one system call
     )  # fmt: skip
 
 

@@ -3,8 +3,7 @@
 import asyncio
 import socket
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +22,7 @@ from radloop.ledger import actors, results, sessions, tokens
 from serving.console.app import build
 from serving.console.listening import listening_socket
 from serving.console.server import configuration
+from tests.clock import until
 from tests.flows import cards, place
 from tests.flows.readings import OTHER, READER, answered, introduce
 from tests.radloop.ledger import rows
@@ -56,13 +56,18 @@ class Console:
                 conn, person, roles, sessions.Door.LDAP, "127.0.0.1", now=utc_now(), lasts=timedelta(hours=1)
             )
         headers = {"X-CSRF-Token": begun.session.csrf, "Cookie": f"radloop={begun.secret}"}
-        with httpx.Client(base_url=str(self.http.base_url), trust_env=False, headers=headers) as client:
+        with client_of(self.port, headers) as client:
             yield client
 
 
 def person_of(role: Role) -> str:
     """The name of the person who has this one role."""
     return f"only-{role.lower()}"
+
+
+def client_of(port: int, headers: Mapping[str, str] | None = None) -> httpx.Client:
+    """A client of the console on this port; patient, since the machine may be busy with other tests."""
+    return httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60.0, headers=headers)
 
 
 @contextmanager
@@ -72,10 +77,7 @@ def listening(house: House, deadline_seconds: float = 30.0) -> Iterator[int]:
     server = uvicorn.Server(configuration(build(house, deadline_seconds)))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])), daemon=True)
     thread.start()
-    until = time.monotonic() + 20
-    while not server.started and time.monotonic() < until:
-        time.sleep(0.01)
-    assert server.started
+    until(lambda: server.started)
     try:
         yield int(sock.getsockname()[1])
     finally:
@@ -108,7 +110,7 @@ def console(house: House) -> Iterator[Console]:
             person = actors.ensure(conn, person_of(role), ActorKind.PERSON)
             actors.set_roles(conn, person, [role])
             given[person.name] = tokens.issue(conn, person)
-    with listening(house) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+    with listening(house) as port, client_of(port) as http:
         yield Console(house, http, port, result, shadow, given)
 
 

@@ -19,7 +19,7 @@ from radloop.domain.ids import utc_now
 from radloop.ledger import actors, sessions, tokens
 from tests.flows import place
 from tests.flows.readings import OTHER, READER, answered, introduce
-from tests.serving.console.conftest import listening
+from tests.serving.console.conftest import client_of, listening
 from tests.serving.console.test_access import OUR_ID
 
 PARAMETER = re.compile(r"\{([a-z_]+)(?::path)?\}")
@@ -55,7 +55,7 @@ def everything(home: Path) -> Iterator[Everything]:
         hour = timedelta(hours=1)
         begun = sessions.begin(conn, person, [Role.READER], sessions.Door.LDAP, "::1", now=utc_now(), lasts=hour)
     ids = {"result_id": result.id, "version_id": result.version_id, "session_id": begun.session.id}
-    with listening(house) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+    with listening(house) as port, client_of(port) as http:
         ids |= {"actor_id": person.id, "upload_id": _upload(http, held[OTHER])}
         images = http.get(f"/api/v1/studies/{result.version_id}/images", headers=held[READER])
         ids |= {"instance_id": re.findall(r"in_[0-9a-f]+", json.dumps(images.json()))[0]}

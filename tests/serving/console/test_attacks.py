@@ -21,9 +21,10 @@ from serving.console import connection
 from serving.console.app import OPEN, permissions_of, routes
 from serving.console.hosts import Hosts, name_of
 from serving.console.identity import GUEST, SAFE
+from tests.clock import until
 from tests.flows import place
 from tests.flows.readings import OTHER, READER, answer, introduce
-from tests.serving.console.conftest import Console, connect, listening
+from tests.serving.console.conftest import Console, client_of, connect, listening
 from tests.serving.console.everything import Everything, everything, filled, parameters
 from tests.serving.console.test_access import OUR_ID
 from tests.serving.console.test_worklist import named
@@ -369,10 +370,7 @@ def test_one_connection_too_many_is_told_so_and_the_next_one_after_that_is_serve
     finally:
         for sock in held:
             sock.close()
-    until = time.monotonic() + 10
-    while (status := fresh(there.port)) != b"200" and time.monotonic() < until:
-        time.sleep(0.05)
-    assert status == b"200"
+    until(lambda: fresh(there.port) == b"200")
 
 
 def fresh(port: int) -> bytes:
@@ -427,7 +425,7 @@ def test_a_script_in_a_name_is_text_wherever_it_is_shown(tmp_path_factory: pytes
         person = actors.ensure(conn, "<script>alert(2)</script>", ActorKind.PERSON)
         actors.set_roles(conn, person, list(Role))
         token = tokens.issue(conn, person, "<svg onload=alert(3)>")
-    with listening(house) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+    with listening(house) as port, client_of(port) as http:
         mine = {"Authorization": f"Bearer {token}"}
         pages = ["/worklist", f"/studies/{result.version_id}", "/access", "/audit", f"/worklist?q={'<script>'}"]
         texts = {page: http.get(page, headers=mine) for page in pages}

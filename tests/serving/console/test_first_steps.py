@@ -16,7 +16,7 @@ from radloop.ledger import actors, sessions, tokens
 from serving.console.first_steps import FirstSteps, first_steps
 from tests.flows import place
 from tests.flows.readings import answered
-from tests.serving.console.conftest import listening
+from tests.serving.console.conftest import client_of, listening
 
 PEERS = """
 [peers.local]
@@ -95,9 +95,7 @@ def browsing(house: House, *roles: Role) -> Iterator[httpx.Client]:
         )
     with (
         listening(house) as port,
-        httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", trust_env=False, headers={"Cookie": f"radloop={begun.secret}"}
-        ) as browser,
+        client_of(port, {"Cookie": f"radloop={begun.secret}"}) as browser,
     ):
         yield browser
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from radloop.domain.access import Role
 from radloop.process import announce
 from tests.peers.guest import GuestServer, guest_server
-from tests.serving.console.conftest import Console, connect
+from tests.serving.console.conftest import Console, client_of, connect
 
 SEARCH = "/mlflow/ajax-api/2.0/mlflow/runs/search"
 TAG = "/mlflow/api/2.0/mlflow/runs/set-tag"
@@ -188,6 +187,6 @@ def test_prefects_pages_keep_their_prefix_and_its_interface_does_not(console: Co
 
 
 def test_the_bare_address_leads_to_the_first_page(console: Console) -> None:
-    with httpx.Client(base_url=str(console.http.base_url), trust_env=False) as client:
+    with client_of(console.port) as client:
         answer = client.get("/prefect", headers=console.as_role(Role.IT))
     assert answer.headers["location"] == "/prefect/"

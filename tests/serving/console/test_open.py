@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -18,7 +17,7 @@ from radloop.ledger import studies
 from radloop.links import LinkRefused
 from serving.cli.main import app
 from tests.flows import place
-from tests.serving.console.conftest import Console, listening
+from tests.serving.console.conftest import Console, client_of, listening
 
 UID = "1.2.840.99"
 
@@ -57,7 +56,7 @@ def test_whoever_is_not_logged_in_logs_in_and_goes_on(console: Console) -> None:
 def test_with_single_sign_on_nobody_is_asked_to_press_a_button(tmp_path: Path) -> None:
     sso = '[login.oidc]\nissuer = "https://sso.example"\nclient_id = "radloop"'
     house = place.make_home(tmp_path / "sso", more=sso)
-    with listening(house) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+    with listening(house) as port, client_of(port) as http:
         assert http.get("/open?study=1.2&until=3&key=4").headers["location"].startswith("/login/oidc?next=%2Fopen")
         assert http.get("/worklist").headers["location"].startswith("/login?next=")
     house.ledger.close()

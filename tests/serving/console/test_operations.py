@@ -1,7 +1,6 @@
 """Operations over REST and as a page: what is stuck and what to do, by the verbs of the commands; no patient data."""
 
 import threading
-import time
 
 import httpx
 import pytest
@@ -11,6 +10,7 @@ from radloop.domain.enums import DeliveryState, ObjectKind, Urgency
 from radloop.domain.ids import utc_now
 from radloop.ledger import deliveries, objects, quarantine
 from radloop.ledger.tables import audit_events
+from tests.clock import until
 from tests.flows import place
 from tests.radloop.ledger import rows
 from tests.serving.console.conftest import Console
@@ -130,9 +130,7 @@ def test_the_page_follows_by_itself_when_something_changes(console: Console) -> 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
     assert begun.wait(10)
-    until = time.monotonic() + 10
-    while not heard and time.monotonic() < until:
-        time.sleep(0.05)
+    until(lambda: heard)
     with console.house.ledger.write() as conn:
         quarantine.add(conn, "unparsable", "modality", None)
     thread.join(10)

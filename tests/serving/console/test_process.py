@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from flows.house import House
 from radloop.process import Announcement, announced
+from tests.clock import until
 from tests.flows import place
 
 SECONDS = 60.0
@@ -39,10 +39,8 @@ def start(home: Path) -> subprocess.Popen[bytes]:
 
 
 def ready(home: Path, process: subprocess.Popen[bytes]) -> Announcement:
-    until = time.monotonic() + SECONDS
-    while (said := announced(home, "console")) is None and time.monotonic() < until:
-        assert process.poll() is None
-        time.sleep(0.05)
+    until(lambda: announced(home, "console") is not None or process.poll() is not None, SECONDS)
+    said = announced(home, "console")
     assert said is not None
     return said
 
@@ -71,9 +69,7 @@ def test_it_ends_with_the_process_that_started_it(home: Path) -> None:
     finally:
         parent.kill()
         parent.wait(10)
-    until = time.monotonic() + 10
-    while announced(home, "console") is not None and time.monotonic() < until:
-        time.sleep(0.05)
+    until(lambda: announced(home, "console") is None)
     with pytest.raises(ProcessLookupError):
         os.kill(said.pid, 0)
 

@@ -1,7 +1,6 @@
 """Verdicts and sign-offs over REST, over a real socket."""
 
 import threading
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from radloop.domain.enums import StudyState, VerdictKind
 from radloop.domain.errors import Unavailable
 from radloop.ledger import studies, verdicts
 from radloop.ledger.learning import verdicts as verdict_table
+from tests.clock import until
 from tests.flows.readings import OTHER, READER
 from tests.serving.console.conftest import Console, connect, listening
 
@@ -221,9 +221,7 @@ def test_what_nobody_foresaw_is_500_without_a_word_of_it(
     with capture_logs() as logged:
         answer = post(console)
         # The answer goes out before the line is written.
-        until = time.monotonic() + 20
-        while not logged and time.monotonic() < until:
-            time.sleep(0.01)
+        until(lambda: logged)
     assert code(answer) == (500, "error")
     out = capfd.readouterr()
     assert SECRET not in answer.text + out.out + out.err + str(logged)

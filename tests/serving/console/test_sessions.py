@@ -15,13 +15,13 @@ from radloop.ledger import actors, sessions, tokens
 from radloop.ledger.admitted import sessions as session_table
 from serving.console.pages.login import safe_target
 from tests.flows.readings import READER
-from tests.serving.console.conftest import Console
+from tests.serving.console.conftest import Console, client_of
 from tests.serving.console.test_access import rows
 
 
 @contextmanager
 def stranger(console: Console) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=str(console.http.base_url), trust_env=False) as client:
+    with client_of(console.port) as client:
         yield client
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
 import pytest
 
 from flows.house import House
@@ -17,7 +16,7 @@ from radloop.pixels import read_header
 from tests.flows import place
 from tests.flows.readings import OTHER, READER, answer, answered
 from tests.radloop.ledger import rows
-from tests.serving.console.conftest import Console, listening
+from tests.serving.console.conftest import Console, client_of, listening
 
 SCRIPT = "<script>alert(1)</script>"
 FINDINGS = (
@@ -70,7 +69,7 @@ def test_the_same_study_is_one_key_away_in_the_viewer_of_the_pacs(tmp_path: Path
     (receipt,) = place.arrive(house, place.chest_study(1, StudyInstanceUID="1.2.3", AccessionNumber="A/1 &x"))
     with (
         listening(house) as port,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http,
+        client_of(port) as http,
         Console(house, http, port, None, None, {}).browser(Role.READER) as browser,  # type: ignore[arg-type]
     ):
         page = browser.get(f"/studies/{receipt.version_id}").text

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 
 from flows.house import House
@@ -19,10 +18,11 @@ from radloop.domain.ids import utc_now
 from radloop.ledger import openings, results, studies, study_headers, worklist
 from radloop.ledger.openings import Opening
 from tests.bench.busy_site import fill
+from tests.clock import seconds_here, until
 from tests.flows import cards, place
 from tests.flows.readings import READER, answer, answered, introduce, signoff
 from tests.radloop.ledger import rows
-from tests.serving.console.conftest import Console, listening
+from tests.serving.console.conftest import Console, client_of, listening
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -155,9 +155,7 @@ def test_blinded_readers_are_told_what_is_urgent_and_nothing_more(tmp_path: Path
     house.ledger.close()
     introduce(house.ledger)
     with listening(house) as port:
-        console = Console(
-            house, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False), port, result, result, {}
-        )
+        console = Console(house, client_of(port), port, result, result, {})
         with console.http, console.browser(Role.READER) as browser:
             (row,) = browser.get("/api/v1/worklist").json()["rows"]
             page = browser.get("/worklist").text
@@ -182,7 +180,7 @@ def test_who_has_a_study_open_shows_while_they_have_it(console: Console) -> None
         told = stream.iter_text()
         next(told)
         assert listed(console)[0]["open_now"] == [READER]
-    wait_until(lambda: listed(console)[0]["open_now"] == [])
+    until(lambda: listed(console)[0]["open_now"] == [])
 
 
 def test_the_stream_says_when_a_study_arrives(console: Console) -> None:
@@ -215,9 +213,10 @@ def test_pages_follow_each_other_without_a_gap_or_a_repeat(busy: House) -> None:
         assert ranks == sorted(ranks, reverse=True)
 
 
+@pytest.mark.timed
 def test_a_thousand_open_studies_are_listed_at_once(busy: House) -> None:
     """The full measure, 10,000 in under 300 ms and 50 who watch, is `python -m tests.bench.console`."""
-    with listening(busy) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+    with listening(busy) as port, client_of(port) as http:
         console = Console(busy, http, port, None, None, {})  # type: ignore[arg-type]
         with console.browser(Role.READER) as browser:
             browser.get("/worklist")
@@ -226,7 +225,7 @@ def test_a_thousand_open_studies_are_listed_at_once(busy: House) -> None:
             took = time.perf_counter() - begun
     assert page.status_code == 200
     assert page.text.count("data-row") == 100
-    assert took < 1.0
+    assert took < seconds_here(1)
     with busy.ledger.read() as conn:
         question = "SELECT state, urgency, count(*) FROM study_versions WHERE state != 'SIGNED' GROUP BY 1, 2"
         plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {question}").all()
@@ -245,10 +244,3 @@ def skip(lines: Iterator[str], until: str) -> None:
         if line == until:
             return
     raise AssertionError(until)
-
-
-def wait_until(holds: object) -> None:
-    until = time.monotonic() + 10
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < until
-        time.sleep(0.05)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -187,16 +187,6 @@ def process_door(
 def log_lines(home: Path, name: str = "gateway") -> list[dict[str, object]]:
     """What a gateway in a process of its own has logged."""
     return [json.loads(line) for line in (home / f"{name}.log").read_text().splitlines() if line.startswith("{")]
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
-    """Whether `condition()` came true in time."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def _await(home: Path, name: str, process: subprocess.Popen[bytes]) -> Announcement:

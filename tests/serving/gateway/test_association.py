@@ -14,10 +14,11 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
+from tests.clock import until
 from tests.peers.dicom_files import dicom_file
 from tests.peers.orthanc import orthanc
 from tests.peers.programs import free_port, need
-from tests.serving.gateway.door import AE_TITLE, PEERS, SOURCE, Door, make_home, open_door, wait_until
+from tests.serving.gateway.door import AE_TITLE, PEERS, SOURCE, Door, make_home, open_door
 from tests.serving.gateway.sender import associated, instance, store
 
 # pynetdicom's requestor leaves its socket to the collector where the other side closed first (`_shutdown_socket`).
@@ -90,7 +91,7 @@ def test_one_association_more_than_may_be_is_rejected_as_transient(tmp_path: Pat
     ):
         assert rejection(door.dicom_port, SOURCE) == (2, 3, 2)
         first.release()
-        assert wait_until(lambda: rejection(door.dicom_port, SOURCE) is None)
+        until(lambda: rejection(door.dicom_port, SOURCE) is None)
         assert second.send_c_echo().Status == 0x0000
 
 
@@ -112,7 +113,7 @@ def test_an_association_can_be_released_and_aborted_over_and_over(door: Door) ->
             assert assoc.send_c_echo().Status == 0x0000
             if number % 2:
                 assoc.abort()
-    assert wait_until(lambda: not connection_threads())
+    until(lambda: not connection_threads())
 
 
 def test_an_idle_association_is_aborted(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_an_idle_association_is_aborted(tmp_path: Path) -> None:
         open_door(make_home(tmp_path / "home", "idle_seconds = 0.5")) as door,
         associated(door.dicom_port) as assoc,
     ):
-        assert wait_until(lambda: assoc.is_aborted, 5.0)
+        until(lambda: assoc.is_aborted, 5.0)
 
 
 def test_sub_operations_of_a_c_move_from_a_pacs_are_stored(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_a_stop_aborts_idle_associations_at_once(tmp_path: Path) -> None:
         assert assoc.is_established
         began = time.monotonic()
     assert time.monotonic() - began < 5.0
-    assert wait_until(lambda: assoc.is_aborted)
+    until(lambda: assoc.is_aborted)
 
 
 def test_an_unsupported_protocol_version_is_rejected(door: Door) -> None:

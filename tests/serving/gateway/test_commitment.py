@@ -23,8 +23,9 @@ from radloop.domain.ids import utc_now
 from radloop.ledger import Ledger, commitments, deliveries, instances, objects, results
 from serving.gateway.association import EventReport
 from serving.gateway.commitment import WELL_KNOWN_INSTANCE, CommitmentAnswers, read_answer
+from tests.clock import until
 from tests.radloop.ledger.rows import arrival, result, stored
-from tests.serving.gateway.door import AE_TITLE, Door, make_home, open_door, process_door, wait_until
+from tests.serving.gateway.door import AE_TITLE, Door, make_home, open_door, process_door
 from tests.serving.gateway.sender import associated, instance, store
 from tests.serving.gateway.test_dimse import event_report, pdus_of, store_request
 
@@ -273,7 +274,7 @@ def test_the_context_of_commitment_takes_no_instance(door: Door) -> None:
     sent = instance()
     with reporting(door) as assoc:
         send_as_it_is(assoc, store_request(sent.sop_class, sent.sop_uid, sent.data))
-        assert wait_until(lambda: assoc.is_aborted)
+        until(lambda: assoc.is_aborted)
     assert door.set_aside == ()
     assert sent.sop_uid not in {one.header.sop_uid for one in door.instances}
 
@@ -283,7 +284,7 @@ def test_a_context_of_storage_takes_no_report(door: Door) -> None:
         assert store(assoc, instance()) == 0x0000
         data = encode(information(SR, SC), is_implicit_vr=False, is_little_endian=True)
         send_as_it_is(assoc, event_report(data))
-        assert wait_until(lambda: assoc.is_aborted)
+        until(lambda: assoc.is_aborted)
     assert states(door) == {"ACCEPTED": 2}
 
 

@@ -20,8 +20,9 @@ from radloop.process import announced
 from radloop.settings import load_settings
 from radloop.store import LocalStore
 from serving.gateway.reconcile import sweep
+from tests.clock import until
 from tests.peers.programs import need
-from tests.serving.gateway.door import PEERS, Door, closing_ledger, make_home, open_door, process_door, wait_until
+from tests.serving.gateway.door import PEERS, Door, closing_ledger, make_home, open_door, process_door
 from tests.serving.gateway.sender import associated, instance, store
 from tests.serving.gateway.test_dimse import pdus_of, store_request
 
@@ -69,7 +70,7 @@ def test_a_full_disk_is_answered_with_a700_and_leaves_nothing(tmp_path: Path, ca
         assert statuses == {0xA700}
         assert door.keys() == before
         assert len(door.instances) == 1
-        assert wait_until(lambda: announced(home, "gateway") is not None, 15.0)
+        until(lambda: announced(home, "gateway") is not None, 15.0)
         assert store(assoc, instance()) == 0x0000
         assert len(door.instances) == 2
 
@@ -85,7 +86,7 @@ def test_readiness_turns_red_while_the_disk_is_full_and_green_by_itself(
             patched.setattr(LocalStore, "put_parts", full)
             assert store(assoc, instance()) == 0xA700
             assert announced(door.home, "gateway") is None
-        assert wait_until(lambda: announced(door.home, "gateway") is not None)
+        until(lambda: announced(door.home, "gateway") is not None)
         assert store(assoc, instance()) == 0x0000
 
 
@@ -116,7 +117,7 @@ def test_a_connection_lost_within_a_data_set_leaves_nothing(door: Door) -> None:
     with associated(door.dicom_port) as assoc:
         assoc.dul.socket.socket.sendall(half_a_store_request())
         assoc.dul.socket.socket.shutdown(socket.SHUT_RDWR)
-        assert wait_until(lambda: not assoc.is_established)
+        until(lambda: not assoc.is_established)
     assert (door.instances, door.keys(), door.temporaries(), door.set_aside) == ((), set(), [], ())
 
 
@@ -173,7 +174,7 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path: Path
         senders = [threading.Thread(target=send, args=(door.dicom_port,), daemon=True) for _ in range(3)]
         for sender in senders:
             sender.start()
-        wait_until(lambda: acknowledged)
+        until(lambda: acknowledged)
         time.sleep(delay)
         process.kill()
         for sender in senders:
@@ -192,7 +193,7 @@ def test_sigterm_ends_the_process_cleanly_and_withdraws_its_announcement(tmp_pat
         process.send_signal(signal.SIGTERM)
         assert process.wait(15.0) == 0
         assert announced(home, "gateway") is None
-        assert wait_until(lambda: not assoc.is_established)
+        until(lambda: not assoc.is_established)
 
 
 def test_a_gateway_dies_with_its_parent(tmp_path: Path) -> None:
@@ -201,11 +202,11 @@ def test_a_gateway_dies_with_its_parent(tmp_path: Path) -> None:
     code = f"import subprocess, sys, time; subprocess.Popen({start}); time.sleep(60)"
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     try:
-        assert wait_until(lambda: announced(home, "gateway"), 30.0)
+        until(lambda: announced(home, "gateway"), 30.0)
     finally:
         parent.kill()
         parent.wait(5.0)
-    assert wait_until(lambda: announced(home, "gateway") is None)
+    until(lambda: announced(home, "gateway") is None)
 
 
 def test_two_processes_share_one_port_and_both_are_used(tmp_path: Path) -> None:
@@ -233,7 +234,7 @@ def attached(command: list[str], pid: int) -> Iterator[None]:
     """strace on every thread of a running process."""
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
     try:
-        assert wait_until(lambda: f"TracerPid:\t{tracer.pid}" in Path(f"/proc/{pid}/status").read_text())
+        until(lambda: f"TracerPid:\t{tracer.pid}" in Path(f"/proc/{pid}/status").read_text())
         time.sleep(0.3)
         yield
     finally:

@@ -1,6 +1,7 @@
 """Sockets that mean harm: a real peer must not notice them."""
 
 import contextlib
+import math
 import socket
 import struct
 import threading
@@ -15,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving.gateway.listener import Connection, Limits, Listener, bind
-from tests.serving.gateway.door import Door, make_home, open_door, process_door, wait_until
+from tests.clock import seconds_here, until
+from tests.serving.gateway.door import Door, make_home, open_door, process_door
 from tests.serving.gateway.sender import associated, instance, store
 from tests.serving.gateway.test_association import connection_threads
 
@@ -44,10 +46,11 @@ def closed(sock: socket.socket, seconds: float = 10.0) -> bool:
 
 
 def echo_seconds(port: int) -> float:
+    """How long an echo took, from connecting to its answer; for ever where it was refused."""
     began = time.monotonic()
     with associated(port) as assoc:
-        assert assoc.is_established
-        assert assoc.send_c_echo().Status == 0x0000
+        if not assoc.is_established or assoc.send_c_echo().get("Status") != 0x0000:
+            return math.inf
         return time.monotonic() - began
 
 
@@ -67,7 +70,7 @@ def flood(port: int, sockets: int) -> Iterator[None]:
     pourer = threading.Thread(target=pour, daemon=True)
     pourer.start()
     try:
-        assert wait_until(lambda: len(held) >= sockets, 30.0)
+        until(lambda: len(held) >= sockets, 30.0)
         yield
     finally:
         stop.set()
@@ -92,7 +95,7 @@ def test_a_huge_pdu_claim_is_refused_and_allocates_nothing(tmp_path: Path) -> No
 def test_a_p_data_beyond_the_cap_ends_the_association_of_a_known_peer(tmp_path: Path) -> None:
     with open_door(make_home(tmp_path / "home", "max_pdu = 16384")) as door, associated(door.dicom_port) as assoc:
         assoc.dul.socket.socket.sendall(struct.pack(">BxL", 4, 16385) + bytes(100))
-        assert wait_until(lambda: assoc.is_aborted)
+        until(lambda: assoc.is_aborted)
         assert door.instances == ()
 
 
@@ -125,7 +128,7 @@ def test_a_known_peer_that_stalls_inside_a_pdu_is_closed_and_leaves_nothing(tmp_
     home = make_home(tmp_path / "home", "pdu_deadline_seconds = 0.5")
     with open_door(home) as door, associated(door.dicom_port) as assoc:
         assoc.dul.socket.socket.sendall(struct.pack(">BxL", 4, 5000) + bytes(20))
-        assert wait_until(lambda: assoc.is_aborted or not assoc.is_established)
+        until(lambda: assoc.is_aborted or not assoc.is_established)
         assert (door.instances, door.keys(), door.temporaries()) == ((), set(), [])
 
 
@@ -137,10 +140,11 @@ def test_a_silent_socket_is_closed_at_the_deadline(tmp_path: Path) -> None:
         assert closed(sock, 5.0)
 
 
+@pytest.mark.timed
 def test_a_real_peer_gets_its_echo_during_a_flood_from_its_own_address(tmp_path: Path) -> None:
     with process_door(make_home(tmp_path / "home")) as (door, process), flood(door.dicom_port, 500):
         times = sorted(echo_seconds(door.dicom_port) for _ in range(7))
-        assert times[3] < ECHO_SECONDS  # the median: this machine may be busy with other tests
+        assert times[3] < seconds_here(ECHO_SECONDS)  # the median: this machine may be busy with other tests
         assert psutil.Process(process.pid).num_threads() < 100
 
 
@@ -151,7 +155,7 @@ def test_silent_sockets_of_one_address_are_capped_and_the_oldest_goes(tmp_path: 
         assert closed(socks[0], 5.0)
         assert closed(socks[1], 5.0)
         # The oldest is let go before the newest has its thread.
-        assert wait_until(lambda: len([thread for thread in connection_threads() if thread.is_alive()]) >= 3)
+        until(lambda: len([thread for thread in connection_threads() if thread.is_alive()]) >= 3)
         assert not closed(socks[4], 0.2)
 
 
@@ -225,5 +229,5 @@ def test_a_known_peer_that_breaks_dimse_is_aborted_and_the_door_stays_open(door:
     with associated(door.dicom_port) as assoc:
         assoc.dul.socket.socket.sendall(struct.pack(">BxL", 4, len(fragment)) + fragment)
         if fragment:
-            assert wait_until(lambda: assoc.is_aborted)
+            until(lambda: assoc.is_aborted)
     assert echo_seconds(door.dicom_port) < 5.0

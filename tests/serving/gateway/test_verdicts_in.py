@@ -16,11 +16,12 @@ from radloop.domain.enums import StudyState, VerdictKind
 from radloop.domain.errors import Unavailable
 from radloop.domain.records import Result, StudyVersion, Verdict
 from serving.gateway import mllp
+from tests.clock import until
 from tests.flows import assessing, cards, place
 from tests.peers.assessments import Said, assess, part10
 from tests.peers.programs import need
 from tests.peers.reports import Obx, Oru
-from tests.serving.gateway.door import Door, open_door, process_door, wait_until
+from tests.serving.gateway.door import Door, open_door, process_door
 from tests.serving.gateway.test_mllp import Ris
 
 PEERS = """
@@ -82,7 +83,7 @@ def test_an_assessment_that_dcmtk_stores_becomes_a_verdict(
         command += [str(hospital.door.dicom_port), str(file)]
         sent = subprocess.run(command, capture_output=True, timeout=30, check=False)
         assert sent.returncode == 0, sent.stderr
-    assert wait_until(lambda: assessing.newest(hospital.house).number == 2)
+    until(lambda: assessing.newest(hospital.house).number == 2)
     assert assessing.answer_all(hospital.house) == ["ANSWERED"]
     (verdict,) = hospital.verdicts
     assert (verdict.kind, verdict.reader, verdict.text) == (VerdictKind.REJECT, "marie", "atelectasis")

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -15,6 +14,7 @@ import pytest
 
 from models.phantoms import chest
 from radloop.process import announced
+from tests.clock import until
 from tests.peers.programs import free_port
 from tests.serving.inference.house import ModelServer, install_tiny, make_home, model_server, start, stop, wait_ready
 
@@ -23,13 +23,6 @@ FLOOD = 200
 
 def descendants(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while not (came := condition()) and time.monotonic() < until:
-        time.sleep(0.1)
-    return came
 
 
 async def flood(server: ModelServer, reference: dict[str, str]) -> list[httpx.Response]:
@@ -107,7 +100,7 @@ def test_a_flood_is_answered_in_time_or_told_when_to_ask_again(tmp_path: Path) -
         assert {response.json()["code"] for response in refused} <= {"overloaded", "deadline"}
         assert "overloaded" in {response.json()["code"] for response in refused}
         assert took < 30.0
-        assert wait_until(lambda: server.post(reference).status_code == 200, 30.0)
+        until(lambda: server.post(reference).status_code == 200, 30.0)
 
 
 def test_a_taken_port_is_said_in_one_line(tmp_path: Path, server: ModelServer) -> None:

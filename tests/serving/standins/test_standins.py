@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -23,6 +22,7 @@ from radloop.domain.records import Accepted, Parcel
 from radloop.settings import Peer
 from serving.standins import EhrStandIn, PacsStandIn, RisStandIn
 from serving.standins.ris import Answer
+from tests.clock import until
 from tests.peers.dcmtk import storescp
 from tests.peers.dicom_files import dicom_file
 from tests.peers.parcels import parcel
@@ -183,10 +183,7 @@ def test_all_three_run_in_one_process_that_dies_with_its_parent(tmp_path: Path) 
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait(5)
         parent.stdout.close()
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and any(map(listens, ports.values())):
-        time.sleep(0.05)
-    assert not any(map(listens, ports.values()))
+    until(lambda: not any(map(listens, ports.values())))
 
 
 def test_the_command_explains_itself() -> None:

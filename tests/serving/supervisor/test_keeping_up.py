@@ -12,7 +12,8 @@ from radloop.domain.errors import Unavailable
 from radloop.process import announce, announced, free_port
 from serving.supervisor import board, control, keeper
 from serving.supervisor.board import Entry, ProcessState
-from tests.serving.supervisor.house import DIES, STUBBORN, gone, house, kill, program, server, until
+from tests.clock import until
+from tests.serving.supervisor.house import DIES, STUBBORN, gone, house, kill, program, server
 
 
 def test_every_process_becomes_ready_and_says_its_port(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.house import PORTS, House, house, with_source
-from tests.serving.supervisor.house import gone, until
+from tests.clock import until
+from tests.serving.supervisor.house import gone
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(420)]
 
