@@ -17,17 +17,15 @@ from tests.peers.fhir import fhir_peer
 from tests.peers.mllp import mllp_peer
 from tests.peers.orthanc import Orthanc, orthanc
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.campaign, pytest.mark.timeout(900)]
 
-CAMPAIGN_SENDS = {"full": 200, "small": 40}[os.environ.get("RADLOOP_CAMPAIGN", "full")]
+SENDS = {"full": 200, "small": 40}[os.environ.get("RADLOOP_CAMPAIGN", "full")]
 VICTIMS = ("gateway", "gateway-2", "runner", "inference", "worker", "prefect", "mlflow")
 
 
-@pytest.mark.parametrize(
-    "sends", [12, pytest.param(CAMPAIGN_SENDS, marks=[pytest.mark.campaign, pytest.mark.timeout(1800)])]
-)
-def test_kill_9_of_every_process_at_random_moments_loses_and_doubles_nothing(tmp_path: Path, sends: int) -> None:
-    studies = radiographs(sends)
+@pytest.mark.timeout(1800)
+def test_kill_9_of_every_process_at_random_moments_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    studies = radiographs(SENDS)
     dice, stop = random.Random(7), threading.Event()
     with town(tmp_path / "home", "AA") as world:
 
@@ -44,14 +42,13 @@ def test_kill_9_of_every_process_at_random_moments_loses_and_doubles_nothing(tmp
             reaper.join()
         uids = list(sent.acknowledged)
         rows = world.house.answered(uids, 240)
-        assert len(uids) == sends
+        assert len(uids) == SENDS
         assert all(len(rows[uid]["results"]) == 1 and rows[uid]["version"] == 1 for uid in uids)
         assert {uid: len(ids) for uid, ids in oru_per_study(world.ris.received).items()} == dict.fromkeys(uids, 1)
-        assert len(world.pacs.instances) == 2 * sends
+        assert len(world.pacs.instances) == 2 * SENDS
         world.house.cli("audit", "verify")
 
 
-@pytest.mark.campaign
 def test_a_dead_pacs_delays_no_other_peer_and_gets_everything_when_it_is_back(tmp_path: Path) -> None:
     port, dead = free_port(), free_port()
     settings = PORTS.replace("dicom_port = 0", f"dicom_port = {port}")

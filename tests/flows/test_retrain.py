@@ -88,6 +88,7 @@ def test_a_cohort_becomes_a_signed_challenger_once(house: House, cohort: Cohort)
     assert audit_of(house) == ["training.begin", "training.finish"]
 
 
+@pytest.mark.campaign
 def test_a_training_process_that_is_killed_is_noticed_and_the_next_try_goes_on(house: House, cohort: Cohort) -> None:
     def kill_the_child(step: Step) -> None:
         if step.member == 2:
@@ -110,6 +111,7 @@ def children() -> list[int]:
     return [int(line) for line in found.stdout.split()]
 
 
+@pytest.mark.campaign
 def test_a_flow_that_is_killed_takes_its_training_along_and_the_next_one_resumes(
     house: House, cohort: Cohort, tmp_path: Path
 ) -> None:
