@@ -1,4 +1,4 @@
-"""What must happen when things break, in a whole house. `make campaign` runs the kills with 200 sends."""
+"""What must happen when things break, in a whole house: the kills with 200 sends, or 40 in a small campaign."""
 
 import os
 import random
