@@ -48,10 +48,10 @@ loop: $(STAMP) ## the learning loop, told in docs/loop-*.md; DATA=FOLDER for lab
 drift: $(STAMP) ## how soon a change is found, beside evidently and alibi-detect; SIZE=small for a short one
 	$(BIN)/python -m tests.drift --size $(SIZE)
 
-campaign: $(STAMP) ## what runs longer, and what promises seconds, alone; SIZE=small for a short one
+campaign: $(STAMP) ## what runs longer, alone; SIZE=small for a short one
 	@tests/system-packages
 	@$(LDAP)
-	RADLOOP_CAMPAIGN=$(SIZE) $(BIN)/pytest -q -m 'campaign or timed'
+	RADLOOP_CAMPAIGN=$(SIZE) $(BIN)/pytest -q -m campaign
 
 bench: $(STAMP) ## the numbers, as a table and as JSON; SIZE=small for a short one
 	$(BIN)/python -m tests.bench --size $(SIZE)

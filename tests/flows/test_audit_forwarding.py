@@ -88,7 +88,7 @@ def test_every_sealed_record_arrives_once_in_order_and_proves_the_ledger(
         assert [forward_due(house) for _ in range(4)] == [20, 20, 10, 0]
         seal(house, 3)
         assert forward_due(house) == 3
-        until(lambda: len(server.lines()) == 53)
+        until(lambda: len(server.lines()) == 53, 30)
     assert numbers(server) == list(range(1, 54))
     key, anchor = Keyring.load(house.settings.keys_path).audit_key, house.settings.audit_anchor
     kept = witnessed(server.kept.read_bytes().splitlines())
@@ -109,7 +109,7 @@ def test_while_the_server_is_away_nothing_is_lost_and_then_it_goes_on_where_it_w
     assert position(house) == 5
     with server.running():
         assert forward_due(house) == 5
-        until(lambda: len(server.lines()) == 10)
+        until(lambda: len(server.lines()) == 10, 30)
     assert numbers(server) == list(range(1, 11))
 
 
@@ -129,7 +129,7 @@ def test_a_batch_that_we_could_not_note_as_sent_is_the_only_one_sent_twice(
             forward_due(house)
         while forward_due(house):
             pass
-        until(lambda: len(server.lines()) == 12)
+        until(lambda: len(server.lines()) == 12, 30)
     assert numbers(server) == [1, 2, 3, 4, 5, 6, 7, 8, 5, 6, 7, 8]
 
 

@@ -57,7 +57,7 @@ def entries(count: int) -> list[Entry]:
 
 
 def await_lines(read: Callable[[], list[str]], count: int) -> list[str]:
-    until(lambda: len(read()) >= count)
+    until(lambda: len(read()) >= count, 20)
     return read()
 
 

@@ -66,8 +66,8 @@ def person_of(role: Role) -> str:
 
 
 def client_of(port: int, headers: Mapping[str, str] | None = None) -> httpx.Client:
-    """A client of the console on this port; patient, since the machine may be busy with other tests."""
-    return httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60.0, headers=headers)
+    """A client of the console on this port."""
+    return httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, headers=headers)
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def listening(house: House, deadline_seconds: float = 30.0) -> Iterator[int]:
     server = uvicorn.Server(configuration(build(house, deadline_seconds)))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])), daemon=True)
     thread.start()
-    until(lambda: server.started)
+    until(lambda: server.started, 20)
     try:
         yield int(sock.getsockname()[1])
     finally:

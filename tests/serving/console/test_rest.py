@@ -221,7 +221,7 @@ def test_what_nobody_foresaw_is_500_without_a_word_of_it(
     with capture_logs() as logged:
         answer = post(console)
         # The answer goes out before the line is written.
-        until(lambda: logged)
+        until(lambda: logged, 20)
     assert code(answer) == (500, "error")
     out = capfd.readouterr()
     assert SECRET not in answer.text + out.out + out.err + str(logged)

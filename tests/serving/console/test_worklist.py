@@ -18,7 +18,7 @@ from radloop.domain.ids import utc_now
 from radloop.ledger import openings, results, studies, study_headers, worklist
 from radloop.ledger.openings import Opening
 from tests.bench.busy_site import fill
-from tests.clock import seconds_here, until
+from tests.clock import until
 from tests.flows import cards, place
 from tests.flows.readings import READER, answer, answered, introduce, signoff
 from tests.radloop.ledger import rows
@@ -213,7 +213,6 @@ def test_pages_follow_each_other_without_a_gap_or_a_repeat(busy: House) -> None:
         assert ranks == sorted(ranks, reverse=True)
 
 
-@pytest.mark.timed
 def test_a_thousand_open_studies_are_listed_at_once(busy: House) -> None:
     """The full measure, 10,000 in under 300 ms and 50 who watch, is `python -m tests.bench.console`."""
     with listening(busy) as port, client_of(port) as http:
@@ -225,7 +224,7 @@ def test_a_thousand_open_studies_are_listed_at_once(busy: House) -> None:
             took = time.perf_counter() - begun
     assert page.status_code == 200
     assert page.text.count("data-row") == 100
-    assert took < seconds_here(1)
+    assert took < 1.0
     with busy.ledger.read() as conn:
         question = "SELECT state, urgency, count(*) FROM study_versions WHERE state != 'SIGNED' GROUP BY 1, 2"
         plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {question}").all()

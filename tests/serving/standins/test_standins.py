@@ -183,7 +183,7 @@ def test_all_three_run_in_one_process_that_dies_with_its_parent(tmp_path: Path) 
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait(5)
         parent.stdout.close()
-    until(lambda: not any(map(listens, ports.values())))
+    until(lambda: not any(map(listens, ports.values())), 5)
 
 
 def test_the_command_explains_itself() -> None:

@@ -19,7 +19,7 @@ from tests.serving.supervisor.house import DIES, STUBBORN, gone, house, kill, pr
 def test_every_process_becomes_ready_and_says_its_port(tmp_path: Path) -> None:
     port = free_port()
     with house(tmp_path, server(tmp_path, "one", port)) as it:
-        until(lambda: it.states() == {"one": "READY"})
+        until(lambda: it.states() == {"one": "READY"}, 20)
         said = announced(tmp_path, "one")
         assert said is not None
         assert said.port == port == it.board()["one"]["port"]
@@ -28,7 +28,7 @@ def test_every_process_becomes_ready_and_says_its_port(tmp_path: Path) -> None:
 def test_a_third_party_server_is_announced_when_its_health_endpoint_answers(tmp_path: Path) -> None:
     row = {**server(tmp_path, "unheard", free_port()), "name": "web", "health": "/health"}
     with house(tmp_path, row) as it:
-        until(lambda: it.states() == {"web": "READY"})
+        until(lambda: it.states() == {"web": "READY"}, 20)
         said = announced(tmp_path, "web")
         assert said is not None
         assert said.port == row["port"]
@@ -38,11 +38,11 @@ def test_a_third_party_server_is_announced_when_its_health_endpoint_answers(tmp_
 def test_after_kill_9_of_a_child_its_worker_dies_and_a_new_one_takes_the_port(tmp_path: Path, apart: bool) -> None:
     rows = [server(tmp_path, "one", free_port(), apart=apart), server(tmp_path, "two", free_port())]
     with house(tmp_path, *rows) as it:
-        until(lambda: set(it.states().values()) == {"READY"})
+        until(lambda: set(it.states().values()) == {"READY"}, 20)
         before, other = it.family_of("one"), it.family_of("two")
         kill(it.pid("one"))
-        until(lambda: gone(before))
-        until(lambda: it.states()["one"] == "READY" and it.family_of("one") != before)
+        until(lambda: gone(before), 20)
+        until(lambda: it.states()["one"] == "READY" and it.family_of("one") != before, 20)
         assert it.family_of("two") == other
         assert not gone(other)
 
@@ -50,12 +50,12 @@ def test_after_kill_9_of_a_child_its_worker_dies_and_a_new_one_takes_the_port(tm
 def test_after_kill_9_of_many_at_nearly_the_same_time_all_come_back(tmp_path: Path) -> None:
     names = ["one", "two", "three", "four"]
     with house(tmp_path, *(server(tmp_path, name, free_port(), apart=True) for name in names)) as it:
-        until(lambda: set(it.states().values()) == {"READY"})
+        until(lambda: set(it.states().values()) == {"READY"}, 20)
         before = {name: it.pid(name) for name in names}
         for name in reversed(names):
             kill(before[name])
             time.sleep(0.008)
-        until(lambda: all(it.states()[name] == "READY" and it.pid(name) != before[name] for name in names))
+        until(lambda: all(it.states()[name] == "READY" and it.pid(name) != before[name] for name in names), 20)
         assert gone(set(before.values()))
 
 
@@ -63,10 +63,10 @@ def test_after_kill_9_of_many_at_nearly_the_same_time_all_come_back(tmp_path: Pa
 def test_after_kill_9_of_either_parent_nothing_is_left_and_the_ports_are_free(tmp_path: Path, victim: str) -> None:
     rows = [server(tmp_path, "one", free_port(), apart=True), server(tmp_path, "two", free_port())]
     with house(tmp_path, *rows) as it:
-        until(lambda: set(it.states().values()) == {"READY"})
+        until(lambda: set(it.states().values()) == {"READY"}, 20)
         everyone = it.family_of("one") | it.family_of("two") | {it.supervisor()}
         kill(it.supervisor() if victim == "supervisor" else it.guardian.pid)
-        until(lambda: gone(everyone) and not board.held(tmp_path))
+        until(lambda: gone(everyone) and not board.held(tmp_path), 20)
     for row in rows:
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -76,20 +76,20 @@ def test_after_kill_9_of_either_parent_nothing_is_left_and_the_ports_are_free(tm
 def test_what_outlived_both_parents_ends_at_the_next_start(tmp_path: Path) -> None:
     row = server(tmp_path, "one", free_port(), apart=True)
     with house(tmp_path, row) as it:
-        until(lambda: it.states() == {"one": "READY"})
+        until(lambda: it.states() == {"one": "READY"}, 20)
         supervisor, before = it.supervisor(), it.family_of("one")
         os.kill(it.guardian.pid, signal.SIGSTOP)
         kill(supervisor)
         kill(it.guardian.pid)
-        until(lambda: not board.held(tmp_path))
+        until(lambda: not board.held(tmp_path), 20)
     with house(tmp_path, row) as it:
-        until(lambda: it.states() == {"one": "READY"} and it.family_of("one") != before)
+        until(lambda: it.states() == {"one": "READY"} and it.family_of("one") != before, 20)
         assert gone(before)
 
 
 def test_a_process_that_keeps_dying_is_started_again_ever_more_slowly_and_its_words_are_kept(tmp_path: Path) -> None:
     with house(tmp_path, program("unlucky", DIES)) as it:
-        until(lambda: it.board().get("unlucky", {}).get("failures") == 3)
+        until(lambda: it.board().get("unlucky", {}).get("failures") == 3, 20)
         assert it.board()["unlucky"]["exit_code"] == 3
         assert it.states() == {"unlucky": "RESTARTING"} or it.states() == {"unlucky": "STARTING"}
         assert "no luck" in control.tail(tmp_path, "unlucky")
@@ -97,7 +97,7 @@ def test_a_process_that_keeps_dying_is_started_again_ever_more_slowly_and_its_wo
 
 def test_stop_ends_even_a_process_that_does_not_listen(tmp_path: Path) -> None:
     with house(tmp_path, program("stubborn", STUBBORN), server(tmp_path, "one", free_port())) as it:
-        until(lambda: it.states().get("one") == "READY")
+        until(lambda: it.states().get("one") == "READY", 20)
         everyone = it.family_of("one") | {it.pid("stubborn"), it.supervisor()}
         assert control.stop(tmp_path)
         assert gone(everyone)
@@ -116,7 +116,7 @@ def test_only_one_supervisor_runs_for_a_home(tmp_path: Path) -> None:
 def test_logs_are_private_and_a_large_one_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "LOG_BYTES", 10)
     with house(tmp_path, program("unlucky", DIES)) as it:
-        until(lambda: it.board().get("unlucky", {}).get("failures") == 2)
+        until(lambda: it.board().get("unlucky", {}).get("failures") == 2, 20)
     log = tmp_path / "logs" / "unlucky.log"
     assert log.stat().st_mode & 0o777 == 0o600
     assert keeper.log_file(tmp_path, "unlucky") == log
