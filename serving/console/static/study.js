@@ -124,6 +124,10 @@
   signing?.addEventListener("submit", () => { hint.textContent = "signing…"; });
 
   // ---- Live: the alerts come first; the findings follow, unless the reader is in the middle of a blinded verdict ----------
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    // One that was asked for before the reader spoke may arrive after: what was said stays.
+    if (event.detail.target === panel && judged().length) event.detail.shouldSwap = false;
+  });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.id === "alerts") {
       const signed = event.detail.target.querySelector("[data-signed]");

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from models.phantoms.chest import chest
 from radloop.domain.access import Role
@@ -174,6 +174,26 @@ def test_in_blinded_mode_the_reader_speaks_first_and_then_sees_the_answer(
         visitor.press("e")
         expect(page.get_by_text("before the AI").first).to_be_visible()
         expect(page.get_by_text("AI result, not a diagnosis.")).to_be_visible()
+        assert visitor.problems == []
+
+
+def test_a_change_that_arrives_while_a_blinded_reader_speaks_takes_no_word_away(
+    browser: Browser, furnished: Furnished
+) -> None:
+    with visiting(browser, furnished.world.house, "visitor-late", [Role.READER]) as visitor:
+        page, on_its_way = visitor.page, list[Route]()
+        page.route("**/part?name=findings*", lambda route: on_its_way.append(route))  # noqa: PLW0108 - not a builtin
+        visitor.open(f"/studies/{furnished.chest['id']}?blinded=1")
+        with page.expect_request("**/part?name=findings*"):
+            page.evaluate("htmx.trigger('#findings', 'live')")
+        visitor.press("1", "p")
+        expect(page.locator("#blind input:checked")).to_have_count(1)
+        with page.expect_response("**/part?name=findings*") as answered:
+            for route in on_its_way:
+                route.continue_()
+        answered.value.finished()
+        page.wait_for_timeout(500)
+        expect(page.locator("#blind input:checked")).to_have_count(1)
         assert visitor.problems == []
 
 
