@@ -45,10 +45,10 @@ def announce(home: Path, name: str, port: int | None) -> None:
 
 
 def announced(home: Path, name: str) -> Announcement | None:
-    """What a process said of itself, or None where it has not, or has died since."""
+    """What a process said of itself, or None where it has not, or only half of it, or has died since."""
     try:
         said = Announcement(**json.loads((home / "run" / f"{name}.json").read_text()))
         os.kill(said.pid, 0)
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, ValueError, TypeError):
         return None
     return said

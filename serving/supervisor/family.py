@@ -59,13 +59,18 @@ def spawn(program: Program) -> int:
     """Start a program in a session of its own, bound to our life; its pid. Call it from the main thread only.
 
     The kernel sends the death signal when the thread that forked ends (prctl(2)), hence the main thread.
+
+    Raises:
+        OSError: its log cannot be opened, or the machine has no room for another process.
     """
     log = os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _become(program, log, parent)
-    os.close(log)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(program, log, parent)
+    finally:
+        os.close(log)
     return pid
 
 
@@ -106,12 +111,13 @@ def living() -> tuple[Kin, ...]:
 
 def _kin(folder: Path) -> Kin | None:
     try:
-        text = (folder / "stat").read_text()
+        stat = (folder / "stat").read_bytes()
     except OSError:
         return None
-    # proc(5): pid (comm) state ppid pgrp session; the name may hold spaces and brackets, so from the last one on.
-    state, parent, _group, session = text.rpartition(")")[2].split()[:4]
-    return None if state in "ZX" else Kin(int(folder.name), int(parent), int(session))
+    # proc(5): pid (comm) state ppid pgrp session; the name may hold spaces, brackets and half a character (the kernel
+    # cuts it after 15 bytes), so from the last bracket on.
+    state, parent, _group, session = stat.rpartition(b")")[2].split()[:4]
+    return None if state in b"ZX" else Kin(int(folder.name), int(parent), int(session))
 
 
 def descendants(of: int, kin: tuple[Kin, ...]) -> set[int]:

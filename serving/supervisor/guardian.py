@@ -8,6 +8,7 @@ guardian     subreaper; holds the lock; when the supervisor ends, it ends everyt
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -53,6 +54,8 @@ def _supervise(supervise: Callable[[], None]) -> NoReturn:
         code = 0
     except RadloopError as error:
         print(f"radloop: {error}", file=sys.stderr)  # noqa: T201 - the last word of a process, into its log
+    except Exception:  # noqa: BLE001 - we leave by _exit, which would lose it
+        traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)

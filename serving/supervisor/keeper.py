@@ -2,7 +2,8 @@
 
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,6 +53,11 @@ class Child:
             exit_code=self.exit_code,
         )
 
+    def put_off(self, now: float) -> None:
+        """It does not run, once more: its next start is later for every time in a row."""
+        self.failures += 1
+        self.due, self.state = now + pause_after(self.failures), ProcessState.RESTARTING
+
 
 class Keeper:
     """Keeps the rows of one home up. One thread, and the process must have no other."""
@@ -63,6 +69,7 @@ class Keeper:
         self._log = structlog.get_logger()
         self._board: list[Entry] = []
         self._codes: dict[int, int] = {}
+        self._failing: set[str] = set()
 
     def run(self) -> None:
         """Until a signal of STOP; afterwards nothing below us is left."""
@@ -84,24 +91,46 @@ class Keeper:
                 self._start(child, now)
 
     def _start(self, child: Child, now: float) -> None:
-        forget(self._home, child.row)
-        environment = {**self._environment, **child.row.environment}
+        with self._enduring(f"start {child.row.name}"):
+            child.pid = self._spawn(child.row)
+            child.state, child.started = ProcessState.STARTING, now
+            self._log.info("process started", name=child.row.name, pid=child.pid)
+        if child.pid is None:
+            child.put_off(now)
+
+    def _spawn(self, row: Row) -> int:
+        forget(self._home, row)
         program = family.Program(
-            argv=child.row.argv,
-            environment=environment,
-            log=log_file(self._home, child.row.name),
-            niceness=0 if child.row.essential else YIELDING,
+            argv=row.argv,
+            environment={**self._environment, **row.environment},
+            log=log_file(self._home, row.name),
+            niceness=0 if row.essential else YIELDING,
         )
-        child.pid = family.spawn(program)
-        child.state, child.started = ProcessState.STARTING, now
-        self._log.info("process started", name=child.row.name, pid=child.pid)
+        return family.spawn(program)
+
+    @contextmanager
+    def _enduring(self, deed: str) -> Iterator[None]:
+        """A full disk, or no room for a process, must not end the house: said once, and tried again at a next look."""
+        try:
+            yield
+        except OSError as error:
+            if deed not in self._failing:
+                self._log.error("the house cannot", deed=deed, reason=error.strerror)
+            self._failing.add(deed)
+        else:
+            self._failing.discard(deed)
 
     def _look_for_ready(self) -> None:
         for child in self._children:
-            if child.state is ProcessState.STARTING and child.pid and is_ready(self._home, child.row):
-                child.state = ProcessState.READY
-                seconds = round(time.monotonic() - child.started, 2)
-                self._log.info("process ready", name=child.row.name, pid=child.pid, seconds=seconds)
+            if child.state is ProcessState.STARTING and child.pid:
+                with self._enduring(f"announce {child.row.name}"):
+                    self._look_at(child)
+
+    def _look_at(self, child: Child) -> None:
+        if is_ready(self._home, child.row):
+            child.state = ProcessState.READY
+            seconds = round(time.monotonic() - child.started, 2)
+            self._log.info("process ready", name=child.row.name, pid=child.pid, seconds=seconds)
 
     def _tick(self) -> float:
         busy = any(child.state is not ProcessState.READY for child in self._children)
@@ -117,13 +146,17 @@ class Keeper:
 
     def _died(self, child: Child, code: int) -> None:
         pid, now = child.pid or 0, time.monotonic()
-        steady = now - child.started >= STEADY_SECONDS
-        child.failures = 1 if steady else child.failures + 1
-        child.due = now + pause_after(child.failures)
-        child.pid, child.exit_code, child.state = None, code, ProcessState.RESTARTING
-        forget(self._home, child.row)
+        if now - child.started >= STEADY_SECONDS:
+            child.failures = 0
+        child.pid, child.exit_code = None, code
+        child.put_off(now)
+        self._forget(child.row)
         self._log.warning("process died", name=child.row.name, pid=pid, exit_code=code, failures=child.failures)
         self._end_orphans(pid)
+
+    def _forget(self, row: Row) -> None:
+        with self._enduring(f"forget {row.name}"):
+            forget(self._home, row)
 
     def _end_orphans(self, session: int) -> None:
         """End what a dead child left behind, so that its next start finds its port free."""
@@ -137,8 +170,9 @@ class Keeper:
     def _publish(self) -> None:
         board = [child.entry() for child in self._children]
         if board != self._board:
-            write_board(self._home, board)
-            self._board = board
+            with self._enduring("write the board"):
+                write_board(self._home, board)
+                self._board = board
 
     def _stop(self) -> None:
         """Gently, then hard."""
@@ -151,7 +185,7 @@ class Keeper:
         family.end_descendants(HARD_SECONDS)
         for child in self._children:
             child.pid, child.state = None, ProcessState.STOPPED
-            forget(self._home, child.row)
+            self._forget(child.row)
         self._publish()
         self._log.info("stopped")
 

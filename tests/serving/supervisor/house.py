@@ -73,6 +73,9 @@ class House:
     def family_of(self, name: str) -> set[int]:
         return {int(pid) for pid in (self.home / f"{name}.pids").read_text().split()}
 
+    def words(self) -> str:
+        return (self.home / "out.txt").read_text()
+
     def supervisor(self) -> int:
         return int((self.home / "run" / "supervisor.lock").read_text())
 

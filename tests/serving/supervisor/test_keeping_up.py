@@ -95,6 +95,53 @@ def test_a_process_that_keeps_dying_is_started_again_ever_more_slowly_and_its_wo
         assert "no luck" in control.tail(tmp_path, "unlucky")
 
 
+def test_half_an_announcement_is_none_and_ends_nothing(tmp_path: Path) -> None:
+    half = "import pathlib, time; pathlib.Path({!r}).write_text('{{'); time.sleep(600)"
+    rows = program("half", half.format(str(tmp_path / "run" / "half.json"))), server(tmp_path, "one", free_port())
+    with house(tmp_path, *rows) as it:
+        until((tmp_path / "run" / "half.json").exists, 20)
+        until(lambda: it.states() == {"half": "STARTING", "one": "READY"}, 20)
+
+
+def test_what_cannot_be_started_is_tried_again_and_the_others_run_on(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "logs" / "one.log"
+    in_the_way.mkdir(parents=True)
+    with house(tmp_path, server(tmp_path, "one", free_port()), server(tmp_path, "two", free_port())) as it:
+        until(lambda: it.states() == {"one": "RESTARTING", "two": "READY"}, 20)
+        in_the_way.rmdir()
+        until(lambda: set(it.states().values()) == {"READY"}, 20)
+    assert it.words().count("start one") == 1
+
+
+def test_a_board_that_cannot_be_written_stops_no_restart_and_is_written_when_it_can_be(tmp_path: Path) -> None:
+    with house(tmp_path, server(tmp_path, "one", free_port())) as it:
+        until(lambda: it.states() == {"one": "READY"}, 20)
+        before, in_the_way = it.family_of("one"), tmp_path / "run" / f".supervisor.{it.supervisor()}"
+        in_the_way.mkdir()
+        kill(it.pid("one"))
+        until(lambda: it.family_of("one") not in (before, set()) and announced(tmp_path, "one"), 20)
+        in_the_way.rmdir()
+        until(lambda: it.states() == {"one": "READY"} and it.pid("one") in it.family_of("one"), 20)
+
+
+def test_a_server_whose_announcement_cannot_be_written_is_ready_when_it_can_be(tmp_path: Path) -> None:
+    row = {**server(tmp_path, "unheard", free_port()), "name": "web", "health": "/health"}
+    with house(tmp_path, row, program("busy", "import time; time.sleep(600)")) as it:
+        until(it.board, 20)
+        in_the_way = tmp_path / "run" / f".web.{it.supervisor()}"
+        in_the_way.mkdir()
+        until(lambda: "announce web" in it.words(), 20)
+        assert it.states()["web"] == "STARTING"
+        in_the_way.rmdir()
+        until(lambda: it.states()["web"] == "READY", 20)
+
+
+def test_a_supervisor_that_fails_says_why(tmp_path: Path) -> None:
+    with house(tmp_path, {**program("one", ""), "environment": None}) as it:
+        assert it.guardian.wait(20) == 1
+    assert "TypeError" in it.words()
+
+
 def test_stop_ends_even_a_process_that_does_not_listen(tmp_path: Path) -> None:
     with house(tmp_path, program("stubborn", STUBBORN), server(tmp_path, "one", free_port())) as it:
         until(lambda: it.states().get("one") == "READY", 20)
