@@ -2,7 +2,6 @@
 
 import html
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from radloop.domain.ids import utc_now
 from radloop.ledger import openings, results, studies, study_headers, worklist
 from radloop.ledger.openings import Opening
 from tests.bench.busy_site import fill
-from tests.clock import until
+from tests.clock import cost, until
 from tests.flows import cards, place
 from tests.flows.readings import READER, answer, answered, introduce, signoff
 from tests.radloop.ledger import rows
@@ -218,13 +217,10 @@ def test_a_thousand_open_studies_are_listed_at_once(busy: House) -> None:
     with listening(busy) as port, client_of(port) as http:
         console = Console(busy, http, port, None, None, {})  # type: ignore[arg-type]
         with console.browser(Role.READER) as browser:
-            browser.get("/worklist")
-            begun = time.perf_counter()
             page = browser.get("/worklist?urgency=urgent")
-            took = time.perf_counter() - begun
-    assert page.status_code == 200
-    assert page.text.count("data-row") == 100
-    assert took < 1.0
+            assert page.status_code == 200
+            assert page.text.count("data-row") == 100
+            assert cost(lambda: browser.get("/worklist?urgency=urgent"), 3) < 1.0
     with busy.ledger.read() as conn:
         question = "SELECT state, urgency, count(*) FROM study_versions WHERE state != 'SIGNED' GROUP BY 1, 2"
         plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {question}").all()
