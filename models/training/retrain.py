@@ -82,13 +82,15 @@ def read_parent(folder: Path, public: bytes, recipe: Recipe) -> Parent:
 
     Raises:
         IntegrityError: tampered with, or not signed by this key.
-        Rejected: it is another kind of committee than the recipe's: train from scratch.
+        Rejected: it is another kind of committee than the recipe's, or sees other pixels: train from scratch.
     """
     digest, model = verify(folder, public), load(folder)
     if model.spec.digest != digest:
         raise IntegrityError("the parent changed while it was read")
     wanted = [_shape_of(build(one.network, one.arguments)) for one in members(recipe, (1.0,) * (recipe.members + 1))]
-    if model.spec.input_size != recipe.input_size or [_shape_of(one) for one in model.network.members] != wanted:
+    if (model.spec.input_size, model.spec.window) != (recipe.input_size, recipe.window):
+        raise Rejected("the champion sees another size or window than the recipe's: train from scratch")
+    if [_shape_of(one) for one in model.network.members] != wanted:
         raise Rejected("the champion is another kind of network than the recipe's: train from scratch")
     return Parent(digest, model.network)
 

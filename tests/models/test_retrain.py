@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,6 +174,13 @@ def test_a_champion_of_another_architecture_is_refused(bench: Bench) -> None:
     assert bench.parent is not None
     with pytest.raises(Rejected, match="from scratch"):
         read_parent(bench.parent, PUBLIC, replace(bench.order.recipe, width=8))
+
+
+@pytest.mark.parametrize("sees", [{"input_size": 64}, {"window": (40.0, 80.0)}], ids=["size", "window"])
+def test_a_champion_that_sees_other_pixels_is_refused(bench: Bench, sees: dict[str, Any]) -> None:
+    assert bench.parent is not None
+    with pytest.raises(Rejected, match="another size or window"):
+        read_parent(bench.parent, PUBLIC, replace(bench.order.recipe, **sees))
 
 
 def test_a_worker_that_refuses_says_why_and_trains_nothing(bench: Bench, tmp_path: Path) -> None:
