@@ -6,15 +6,18 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
+from flows.house import House
 from radloop.domain.enums import StudyState, VerdictKind
 from radloop.domain.errors import Unavailable
 from radloop.ledger import studies, verdicts
 from radloop.ledger.learning import verdicts as verdict_table
+from serving.console.app import application, routes
 from tests.clock import until
 from tests.flows.readings import OTHER, READER
 from tests.serving.console.conftest import Console, connect, listening
@@ -37,6 +40,11 @@ def code(response: httpx.Response) -> tuple[int, str]:
     body = response.json()
     assert set(body) == {"code", "error"}
     return response.status_code, body["code"]
+
+
+def test_every_route_is_served_as_it_was_declared_so_the_first_request_builds_none(house: House) -> None:
+    served = [route for route in application(house).routes if isinstance(route, APIRoute)]
+    assert served == list(routes())
 
 
 def test_a_verdict_is_entered_thanked_for_and_found_again(console: Console) -> None:
