@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cache
 from time import monotonic
 from typing import IO, Any, Final
 
@@ -21,8 +20,8 @@ from flows.house import House
 from flows.routing import Appointment
 from flows.unpacking import Room, Subject, pieces
 from flows.wanted import Recipients
+from flows.warming import warm_up
 from integrations.deidentify import Pseudonyms, deidentify_file, site_key
-from integrations.objects.catalog import encoders
 from integrations.objects.context import PriorityMessage
 from radloop import audit
 from radloop.domain.enums import ObjectKind, ResultStatus, StudyState, Urgency
@@ -32,6 +31,7 @@ from radloop.domain.records import Acquisition, AuditEvent, Blob, Evidence, Inst
 from radloop.ledger import uploads as rows
 from radloop.ledger.uploads import FileKind, Upload, UploadFile, UploadState
 from radloop.pixels import parse_identity, read_header, split
+from radloop.settings import SiteSettings
 
 log = structlog.get_logger()
 
@@ -87,10 +87,9 @@ def begin(house: House, actor: str, *, deidentify: bool) -> Upload:
     return made
 
 
-@cache
-def prepare() -> None:
-    """Import what encodes and checks: two seconds that the first report would otherwise wait."""
-    encoders()
+def prepare(site: SiteSettings) -> None:
+    """Encode and check something made up: the imports and tables that the first report would otherwise wait for."""
+    warm_up(site)
     door.warm()
 
 

@@ -4,8 +4,8 @@ import asyncio
 import signal
 import socket
 import ssl
+import threading
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from flows.house import open_house
+from flows.uploads import prepare
 from radloop.process import announce
 from radloop.settings import Settings
 from radloop.tls import server_context
@@ -36,7 +37,7 @@ def serve(settings: Settings, sock: socket.socket) -> None:
     tls = server_context(settings, "console")
     house = open_house(settings)
     warm()
-    server = _Server(configuration(build(house), tls), settings.home)
+    server = _Server(configuration(build(house), tls), settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, partial(_end, server))
     server.run(sockets=[sock])
@@ -71,15 +72,16 @@ def configuration(app: ASGIApp, tls: ssl.SSLContext | None = None) -> uvicorn.Co
 class _Server(uvicorn.Server):
     """Says that it is ready once it accepts connections."""
 
-    def __init__(self, config: uvicorn.Config, home: Path) -> None:
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
         super().__init__(config)
-        self._home = home
+        self._settings = settings
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then announce the port."""
+        """Start, announce the port, and get ready for the first upload: pages do not wait for that."""
         await super().startup(sockets)
         if self.started and sockets:
-            announce(self._home, NAME, _port(sockets[0]))
+            announce(self._settings.home, NAME, _port(sockets[0]))
+            threading.Thread(target=prepare, args=(self._settings.site,), name="prepare").start()
 
 
 def _port(sock: socket.socket) -> int:

@@ -7,7 +7,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import IO, Annotated, Any, Final
 
-from fastapi import APIRouter, BackgroundTasks, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -61,9 +61,8 @@ class TakenOut(BaseModel):
 
 
 @uploads.post("", status_code=HTTPStatus.CREATED)
-def post_upload(said: UploadIn, house: HouseHere, who: Uploader, later: BackgroundTasks) -> UploadOut:
+def post_upload(said: UploadIn, house: HouseHere, who: Uploader) -> UploadOut:
     """Begin an upload."""
-    later.add_task(verbs.prepare)
     return out(house, verbs.begin(house, who.actor.name, deidentify=said.deidentify))
 
 
