@@ -1,4 +1,4 @@
-"""From the last C-STORE response to the answer, one radiograph at a time and many at once; memory and start.
+"""From the last C-STORE response to the answer, one radiograph at a time and many at once; uploads; memory and start.
 
 `python -m tests.bench.answer [--quick] [--json FILE]`.
 The house runs with a real Orthanc as PACS and an MLLP peer as RIS.
@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+import httpx
 import psutil
 
 from radloop.process import free_port
@@ -21,12 +22,14 @@ from tests.acceptance.conftest import World, peers
 from tests.acceptance.house import PORTS, House, house
 from tests.acceptance.load import radiographs, send_at_once, send_until_acknowledged
 from tests.clock import until
+from tests.peers.dicom_files import part10
 from tests.peers.fhir import fhir_peer
 from tests.peers.mllp import mllp_peer
 from tests.peers.orthanc import orthanc
 
 ROWS = 1024
 ASSOCIATIONS = 4
+UPLOADS = 6
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Figures:
     up_seconds: float
     rest_mb: float
     rest_mb_by_process: dict[str, float]
+    upload_first: float
+    upload_p50: float
     one_p50: float
     one_p95: float
     one_count: int
@@ -79,12 +84,15 @@ def measure(singles: int, many: int) -> Figures:
         world = World(opened, port, pacs, ris, ehr)
         time.sleep(5)
         rest = memory(opened)
+        read = uploads(opened, UPLOADS)
         one = [single(world) for _ in range(singles)]
         seconds, answered = crowd(world, many)
     return Figures(
         up_seconds=round(up_seconds, 1),
         rest_mb=round(sum(rest.values())),
         rest_mb_by_process=rest,
+        upload_first=round(read[0], 2),
+        upload_p50=round(statistics.median(read[1:]), 2),
         one_p50=round(statistics.median(one), 2),
         one_p95=round(sorted(one)[max(0, round(0.95 * len(one)) - 1)], 2),
         one_count=len(one),
@@ -103,6 +111,24 @@ def memory(opened: House) -> dict[str, float]:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         found[name] = round(sum(p.memory_full_info().pss for p in family) / 1e6, 1)
     return found
+
+
+def uploads(opened: House, count: int) -> list[float]:
+    """Seconds from the begin of an upload of one radiograph to its report, the first of the house and those after."""
+    token = opened.json("actor", "add", "bench")["token"]
+    base = f"http://127.0.0.1:{opened.ports()['console']}/api/v1/uploads"
+    with httpx.Client(headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=60) as http:
+
+        def read(image: bytes) -> float:
+            began = time.monotonic()
+            upload = http.post(base, json={}).raise_for_status().json()["id"]
+            http.post(f"{base}/{upload}/files", content=image).raise_for_status()
+            report = http.post(f"{base}/{upload}/reading").raise_for_status().json()["report"]
+            seconds = time.monotonic() - began
+            assert [answer["status"] for study in report["studies"] for answer in study["answers"]] == ["OK"]
+            return seconds
+
+        return [read(part10(ds)) for ds in radiographs(count, rows=2 * ROWS)]
 
 
 def single(world: World) -> float:

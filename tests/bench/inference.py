@@ -32,7 +32,8 @@ from models.preparation import header_facts, to_unit
 from models.runtime import LoadedModel, load
 from radloop.settings import load_settings
 from radloop.store import Keyring
-from tests.serving.inference.house import ModelServer, make_home, model_server, part10
+from tests.peers.dicom_files import part10
+from tests.serving.inference.house import ModelServer, make_home, model_server
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "cxr"
 MODEL = "cxr_pneumonia"

@@ -1,11 +1,10 @@
 """A home with keys, ledger and settings, and studies that arrive in it as the gateway would record them."""
 
 import hashlib
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset
 
 from flows.house import House, open_house
 from models.phantoms import chest
@@ -17,6 +16,7 @@ from radloop.pixels import parse_identity, split
 from radloop.settings import load_settings
 from radloop.store import Keyring
 from tests.flows import cards
+from tests.peers.dicom_files import part10
 from tests.templates import put_ledger
 
 SETTINGS = """
@@ -83,12 +83,6 @@ def chest_study(seed: int, **changes: object) -> Dataset:
         else:
             setattr(ds, keyword, value)
     return ds
-
-
-def part10(ds: Dataset) -> bytes:
-    with BytesIO() as buffer:
-        dcmwrite(buffer, ds, enforce_file_format=True)
-        return buffer.getvalue()
 
 
 def arrive(house: House, *datasets: Dataset, peer: str = "modality") -> tuple[Receipt, ...]:

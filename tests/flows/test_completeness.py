@@ -16,6 +16,7 @@ from radloop.domain.records import Evidence, Order, StudyVersion
 from radloop.ledger import orders, studies
 from radloop.settings import CompletenessSettings
 from tests.flows import place
+from tests.peers.dicom_files import part10
 from tests.peers.orthanc import orthanc
 from tests.peers.sockets import hostile, silent
 
@@ -195,7 +196,7 @@ def test_the_sender_is_asked_how_many_there_are(tmp_path_factory: pytest.TempPat
     with orthanc(modalities={"us": ("RADLOOP", "127.0.0.1", 104)}) as pacs:
         house = place.make_home(home, quiet=30.0, more=SENDER.format(port=pacs.port))
         ds = place.chest_study(1, Modality="CT")
-        pacs.upload(place.part10(ds))
+        pacs.upload(part10(ds))
         place.arrive(house, ds)
         took = asyncio.run(until_complete(house, 15))
         assert took < 10

@@ -16,6 +16,7 @@ from integrations.deidentify.cleaning import Cleaner
 from radloop.domain.errors import NotFound, Rejected, SettingsError
 from radloop.ledger.tables import audit_events
 from tests.flows import place
+from tests.peers.dicom_files import part10
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "Smith John"
     (made / "a").mkdir(parents=True)
     for seed in (1, 2):
-        (made / "a" / f"{seed}.dcm").write_bytes(place.part10(place.chest_study(seed, PatientID=f"MRN-{seed}77123")))
+        (made / "a" / f"{seed}.dcm").write_bytes(part10(place.chest_study(seed, PatientID=f"MRN-{seed}77123")))
     return made
 
 
@@ -126,7 +127,7 @@ def test_the_same_instance_twice_is_written_once(house: House, folder: Path, tmp
 
 def test_texts_that_were_let_through_are_listed_for_a_person(house: House, folder: Path, tmp_path: Path) -> None:
     data = place.chest_study(9, Manufacturer="SIEMENS", ManufacturerModelName="Axiom")
-    (folder / "a" / "9.dcm").write_bytes(place.part10(data))
+    (folder / "a" / "9.dcm").write_bytes(part10(data))
     run(house, folder, tmp_path / "out")
     assert {"text": "Axiom", "files": "1"} in rows(tmp_path / "out", "texts.csv")
 

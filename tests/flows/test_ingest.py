@@ -11,6 +11,7 @@ from flows.ingest import Fate
 from radloop.domain.errors import NotFound, StorageFull, Unavailable
 from radloop.ledger import instances
 from tests.flows import place
+from tests.peers.dicom_files import part10
 from tests.peers.orthanc import orthanc
 from tests.peers.sockets import refusing
 
@@ -18,7 +19,7 @@ from tests.peers.sockets import refusing
 def write(folder: Path, count: int) -> None:
     folder.mkdir(exist_ok=True)
     for seed in range(count):
-        (folder / f"{seed:03d}.dcm").write_bytes(place.part10(place.chest_study(seed + 1)))
+        (folder / f"{seed:03d}.dcm").write_bytes(part10(place.chest_study(seed + 1)))
 
 
 def held(house: House) -> int:
@@ -74,7 +75,7 @@ def test_another_content_under_a_known_uid_is_bad_and_never_overwrites(house: Ho
     write(tmp_path / "in", 1)
     ingest.import_directory(house, tmp_path / "in")
     other = place.chest_study(1, SeriesDescription="changed")
-    (tmp_path / "in" / "other.dcm").write_bytes(place.part10(other))
+    (tmp_path / "in" / "other.dcm").write_bytes(part10(other))
     before = set(house.store.keys())
     done = ingest.import_directory(house, tmp_path / "in")
     assert [(bad.path.name, bad.reason) for bad in done.bad] == [("other.dcm", "duplicate-conflict")]
@@ -103,7 +104,7 @@ def test_a_peer_is_asked_only_for_what_is_not_held_whole(tmp_path: Path) -> None
     with orthanc(modalities={"us": ("RADLOOP", "127.0.0.1", 1)}) as pacs:
         house = place.make_home(tmp_path / "home", more=SENDER.format(port=pacs.port))
         for seed in (1, 2):
-            pacs.upload(place.part10(place.chest_study(seed)))
+            pacs.upload(part10(place.chest_study(seed)))
         place.arrive(house, place.chest_study(1))
         done = ingest.ingest_peer(house, "pacs", "CR", timedelta(days=36500))
         assert (done.found, done.held) == (2, 1)

@@ -23,6 +23,7 @@ from tests.flows.conftest import announce_fake
 from tests.flows.fake_inference import fake_inference
 from tests.flows.prefects import prefect_server
 from tests.flows.runners import ROOT, kill, runner
+from tests.peers.dicom_files import part10
 from tests.peers.mllp import mllp_peer
 
 pytestmark = pytest.mark.timeout(240)
@@ -90,7 +91,7 @@ def worker(server: int, tmp_path: Path) -> Iterator[House]:
     """A house whose worker is ready."""
     folder = tmp_path / "in"
     folder.mkdir()
-    (folder / "one.dcm").write_bytes(place.part10(place.chest_study(1)))
+    (folder / "one.dcm").write_bytes(part10(place.chest_study(1)))
     house = place.make_home(tmp_path / "home", prefect=server, more=SCHEDULES.format(folder=folder))
     argv = [sys.executable, "-m", "flows.worker", "--home", str(house.settings.home)]
     process = subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)

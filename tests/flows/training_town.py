@@ -13,7 +13,7 @@ from models.training import order, recipes
 from radloop.domain.learning import Cohort
 from radloop.settings import load_settings
 from radloop.store import Keyring
-from tests.flows.place import part10
+from tests.peers.dicom_files import part10
 
 MODEL = "cxr_pneumonia"
 IMAGES = 44

@@ -1,5 +1,4 @@
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +19,7 @@ from radloop.pixels import DecodePool, read_header
 from radloop.store import Keyring, LocalStore
 from serving.inference.contract import Reference
 from serving.inference.looking import Eye, View
-
-
-def as_file(ds: Dataset) -> bytes:
-    buffer = BytesIO()
-    ds.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
+from tests.peers.dicom_files import part10
 
 
 def padded(ds: Dataset) -> Dataset:
@@ -49,7 +43,7 @@ def inverted(ds: Dataset) -> Dataset:
     ],
 )
 def test_small_is_bit_for_bit_what_the_served_model_sees(name: str, ds: Dataset, tmp_path: Path) -> None:
-    data = as_file(ds)
+    data = part10(ds)
     model = load(catalog()[name].bundle)
     store = LocalStore(tmp_path / "store", Keyring.create(tmp_path / "keys"))
     with DecodePool(1) as pool, ThreadPoolExecutor(1) as threads:

@@ -19,7 +19,7 @@ from highdicom.sr import (
     TextContentItem,
     TrackingIdentifier,
 )
-from pydicom import Dataset, dcmread, dcmwrite
+from pydicom import Dataset, dcmread
 from pydicom.sr.codedict import codes as dicom_codes
 from pydicom.uid import generate_uid
 
@@ -78,13 +78,6 @@ def assess(
         else:
             setattr(ds, keyword, value)
     return ds
-
-
-def part10(ds: Dataset) -> bytes:
-    """As a file."""
-    with io.BytesIO() as buffer:
-        dcmwrite(buffer, ds, enforce_file_format=True)
-        return buffer.getvalue()
 
 
 def _content(ours: Dataset, said: Sequence[Said], reader: str, login: str | None) -> MeasurementReport:

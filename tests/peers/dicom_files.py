@@ -1,4 +1,4 @@
-"""Small DICOM files of phantoms, for tests that move them about."""
+"""DICOM files: of a data set, and small ones of phantoms for tests that move them about."""
 
 import io
 
@@ -20,6 +20,11 @@ def dicom_file(pixels: bytes = b"\0" * 64, **attributes: object) -> bytes:
         setattr(ds, keyword, value)
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    buffer = io.BytesIO()
-    pydicom.dcmwrite(buffer, ds, enforce_file_format=True)
-    return buffer.getvalue()
+    return part10(ds)
+
+
+def part10(ds: Dataset) -> bytes:
+    """A data set as a file (PS3.10)."""
+    with io.BytesIO() as buffer:
+        pydicom.dcmwrite(buffer, ds, enforce_file_format=True)
+        return buffer.getvalue()

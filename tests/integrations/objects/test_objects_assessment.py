@@ -23,7 +23,8 @@ from radloop.domain.errors import Rejected, TooLarge, Unparsable
 from radloop.domain.records import Code
 from tests.integrations.objects import answers
 from tests.peers import assessments
-from tests.peers.assessments import Said, assess, part10
+from tests.peers.assessments import Said, assess
+from tests.peers.dicom_files import part10
 from tests.peers.programs import need
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

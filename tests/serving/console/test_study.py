@@ -15,6 +15,7 @@ from radloop.ledger import openings, quality_notes, results, studies, study_head
 from radloop.pixels import read_header
 from tests.flows import place
 from tests.flows.readings import OTHER, READER, answer, answered
+from tests.peers.dicom_files import part10
 from tests.radloop.ledger import rows
 from tests.serving.console.conftest import Console, client_of, listening
 
@@ -284,7 +285,7 @@ def test_a_name_is_written_for_people(name: str, said: str) -> None:
     ("ISO_IR 192", b"\xff\xfe^\x80", None),
 ])  # fmt: skip
 def test_any_character_set_leaves_a_name_that_can_be_kept(charset: str, raw: bytes, said: str | None) -> None:
-    whole = place.part10(place.chest_study(1, SpecificCharacterSet="ISO_IR 144", PatientName="Q" * len(raw)))
+    whole = part10(place.chest_study(1, SpecificCharacterSet="ISO_IR 144", PatientName="Q" * len(raw)))
     patched = whole.replace(b"ISO_IR 144", charset.ljust(10).encode()).replace(b"Q" * len(raw), raw)
     found = header_of([read_header(patched)])
     assert found is not None

@@ -138,6 +138,7 @@ def test_a_silent_socket_is_closed_at_the_deadline(tmp_path: Path) -> None:
         assert closed(sock, 5.0)
 
 
+@pytest.mark.campaign
 def test_a_real_peer_gets_its_echo_during_a_flood_from_its_own_address(tmp_path: Path) -> None:
     with process_door(make_home(tmp_path / "home")) as (door, process), flood(door.dicom_port, 500):
         times = sorted(echo_seconds(door.dicom_port) for _ in range(7))

@@ -18,7 +18,8 @@ from radloop.domain.records import Result, StudyVersion, Verdict
 from serving.gateway import mllp
 from tests.clock import until
 from tests.flows import assessing, cards, place
-from tests.peers.assessments import Said, assess, part10
+from tests.peers.assessments import Said, assess
+from tests.peers.dicom_files import part10
 from tests.peers.programs import need
 from tests.peers.reports import Obx, Oru
 from tests.serving.gateway.door import Door, open_door, process_door

@@ -6,19 +6,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import httpx
 from pydantic import TypeAdapter
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset
 
 from models.bundles import install
 from radloop.domain.records import InferenceAnswer
 from radloop.process import Announcement, announced
 from radloop.settings import load_settings
 from radloop.store import Keyring, LocalStore
+from tests.peers.dicom_files import part10
 from tests.peers.programs import _die_with_parent
 from tests.serving.inference.bundle import NAME, write_tiny
 
@@ -65,12 +65,6 @@ class ModelServer:
     @property
     def log(self) -> str:
         return (self.home / "log").read_text()
-
-
-def part10(ds: Dataset) -> bytes:
-    with BytesIO() as buffer:
-        dcmwrite(buffer, ds, enforce_file_format=True)
-        return buffer.getvalue()
 
 
 def open_store(home: Path) -> LocalStore:

@@ -14,8 +14,9 @@ from pydicom.uid import JPEG2000Lossless
 from models.phantoms import brain_slices, chest
 from radloop.domain.enums import ResultStatus
 from radloop.domain.records import InferenceAnswer, TargetScore
+from tests.peers.dicom_files import part10
 from tests.serving.inference.bundle import NAME, TARGET
-from tests.serving.inference.house import ModelServer, part10
+from tests.serving.inference.house import ModelServer
 
 
 def image(server: ModelServer, key: str | None) -> Image.Image:
