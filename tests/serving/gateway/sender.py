@@ -10,9 +10,10 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
 
@@ -52,12 +53,16 @@ def associated(
     contexts: Sequence[tuple[str, str]] = ((SecondaryCaptureImageStorage, ExplicitVRLittleEndian),),
     calling: str = SOURCE,
     called: str = AE_TITLE,
+    heard: list[object] | None = None,
 ) -> Iterator[Association]:
-    """An association for `contexts` (SOP class, transfer syntax) and verification; released, or aborted on an error."""
+    """An association for `contexts` (SOP class, transfer syntax) and verification; released, or aborted on an error.
+
+    Every PDU that comes is added to `heard`.
+    """
     ae = AE(calling)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
     wanted = [build_context(Verification), *(build_context(*context) for context in contexts)]
-    assoc = ae.associate("127.0.0.1", port, contexts=wanted, ae_title=called)
+    assoc = ae.associate("127.0.0.1", port, contexts=wanted, ae_title=called, evt_handlers=hearing(heard))
     # pynetdicom does not close a socket whose other side is gone.
     raw = assoc.dul.socket.socket if assoc.dul.socket else None
     try:
@@ -70,6 +75,21 @@ def associated(
     finally:
         if raw is not None:
             raw.close()
+
+
+def hearing(heard: list[object] | None) -> list[evt.EventHandlerType]:
+    """Handlers for `AE.associate` that add every PDU that comes to `heard`."""
+    return [] if heard is None else [(evt.EVT_PDU_RECV, lambda event: heard.append(event.pdu))]
+
+
+def rejection_in(heard: Sequence[object]) -> tuple[int, int, int] | None:
+    """(result, source, reason) of the A-ASSOCIATE-RJ that was heard; None where there was none.
+
+    `Association.is_rejected` does not say it always: where the requestor's thread is held up until the rejection has
+    closed the socket, pynetdicom takes that for a connection that failed (`ACSE._negotiate_as_requestor`).
+    """
+    said = next((pdu for pdu in heard if isinstance(pdu, A_ASSOCIATE_RJ)), None)
+    return said and (int(said.result or 0), int(said.source or 0), int(said.reason_diagnostic or 0))
 
 
 def store(assoc: Association, sent: Instance, context_of: str | None = None) -> int:

@@ -19,7 +19,7 @@ from tests.peers.dicom_files import dicom_file
 from tests.peers.orthanc import orthanc
 from tests.peers.programs import free_port, need
 from tests.serving.gateway.door import AE_TITLE, PEERS, SOURCE, Door, make_home, open_door
-from tests.serving.gateway.sender import associated, instance, store
+from tests.serving.gateway.sender import associated, instance, rejection_in, store
 
 # pynetdicom's requestor leaves its socket to the collector where the other side closed first (`_shutdown_socket`).
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -27,12 +27,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 def rejection(port: int, calling: str, called: str = AE_TITLE) -> tuple[int, int, int] | None:
     """(result, source, reason) of the A-ASSOCIATE-RJ; None where the association was accepted."""
-    with associated(port, calling=calling, called=called) as assoc:
-        if assoc.is_rejected:
-            answer = assoc.acceptor.primitive
-            return answer.result, answer.result_source, answer.diagnostic
-        assert assoc.is_established
-        return None
+    heard: list[object] = []
+    with associated(port, calling=calling, called=called, heard=heard) as assoc:
+        said = rejection_in(heard)
+        assert said or assoc.is_established
+        return said
 
 
 def test_a_known_peer_gets_an_echo(door: Door) -> None:

@@ -26,7 +26,7 @@ from serving.gateway.commitment import WELL_KNOWN_INSTANCE, CommitmentAnswers, r
 from tests.clock import until
 from tests.radloop.ledger.rows import arrival, result, stored
 from tests.serving.gateway.door import AE_TITLE, Door, make_home, open_door, process_door
-from tests.serving.gateway.sender import associated, instance, store
+from tests.serving.gateway.sender import associated, hearing, instance, rejection_in, store
 from tests.serving.gateway.test_dimse import event_report, pdus_of, store_request
 
 # pynetdicom's requestor leaves its socket to the collector where the other side closed first (`_shutdown_socket`).
@@ -120,14 +120,25 @@ def _item(uid: str, reason: int | None = None) -> Dataset:
 
 @contextmanager
 def reporting(
-    door: Door, calling: str = "PACS", roles: bool = True, syntax: str = ExplicitVRLittleEndian
+    door: Door,
+    calling: str = "PACS",
+    roles: bool = True,
+    syntax: str = ExplicitVRLittleEndian,
+    heard: list[object] | None = None,
 ) -> Iterator[Association]:
     """An association of a storage commitment SCP."""
     ae = AE(calling)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
     role = [build_role(StorageCommitmentPushModel, scu_role=False, scp_role=True)] if roles else []
     contexts = [build_context(StorageCommitmentPushModel, syntax)]
-    assoc = ae.associate("127.0.0.1", door.dicom_port, contexts=contexts, ae_title=AE_TITLE, ext_neg=role)
+    assoc = ae.associate(
+        "127.0.0.1",
+        door.dicom_port,
+        contexts=contexts,
+        ae_title=AE_TITLE,
+        ext_neg=role,
+        evt_handlers=hearing(heard),
+    )
     raw = assoc.dul.socket.socket if assoc.dul.socket else None
     try:
         yield assoc
@@ -187,8 +198,9 @@ def test_a_repeated_report_is_taken_again_and_changes_nothing(door: Door) -> Non
 
 
 def test_a_stranger_cannot_associate_and_a_peer_that_is_not_asked_gets_no_context(door: Door) -> None:
-    with reporting(door, "STRANGER") as assoc:
-        assert assoc.is_rejected
+    heard: list[object] = []
+    with reporting(door, "STRANGER", heard=heard):
+        assert rejection_in(heard) == (1, 1, 3)
     for peer in ("WORKSTATION", "MODALITY"):
         with reporting(door, peer) as assoc:
             assert {cx.result for cx in assoc.rejected_contexts} == {3}
