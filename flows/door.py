@@ -53,11 +53,6 @@ async def at_pixels(
     return await _guarded(lambda: _on_pixels(house, appointment, rows, seen))
 
 
-def warm() -> None:
-    """Find every check, before a study waits for it."""
-    door()
-
-
 def sound(answer: InferenceAnswer, asked: Iterable[str]) -> tuple[Seen, ...]:
     """What inference found of the images that it was asked about, as far as it is what it should be."""
     known = set(asked)

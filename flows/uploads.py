@@ -20,7 +20,6 @@ from flows.house import House
 from flows.routing import Appointment
 from flows.unpacking import Room, Subject, pieces
 from flows.wanted import Recipients
-from flows.warming import warm_up
 from integrations.deidentify import Pseudonyms, deidentify_file, site_key
 from integrations.objects.context import PriorityMessage
 from radloop import audit
@@ -31,7 +30,6 @@ from radloop.domain.records import Acquisition, AuditEvent, Blob, Evidence, Inst
 from radloop.ledger import uploads as rows
 from radloop.ledger.uploads import FileKind, Upload, UploadFile, UploadState
 from radloop.pixels import parse_identity, read_header, split
-from radloop.settings import SiteSettings
 
 log = structlog.get_logger()
 
@@ -85,12 +83,6 @@ def begin(house: House, actor: str, *, deidentify: bool) -> Upload:
         rows.add(conn, made)
         audit.append(conn, _event(made, "upload", "de-identified" if deidentify else ""))
     return made
-
-
-def prepare(site: SiteSettings) -> None:
-    """Encode and check something made up: the imports and tables that the first report would otherwise wait for."""
-    warm_up(site)
-    door.warm()
 
 
 def take(house: House, upload: Upload, file: IO[bytes], subject: Subject) -> Taken:

@@ -1,6 +1,7 @@
 """Warming up: one made-up answer is encoded before the first real one, which then need not wait for imports.
 
-Encoders load their standards' tables at first use, and that takes seconds. Nothing made here is stored or sent.
+Encoders load their standards' tables at first use, and checks what they compute with: that takes seconds. Nothing made
+here is stored or sent.
 """
 
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Final
 import numpy as np
 from pydicom import Dataset
 
+from data_checks.at_door import door
 from flows.encoding import SOFTWARE_VERSION, site_facts
 from integrations.objects.catalog import encoders
 from integrations.objects.context import AnswerContext
@@ -25,12 +27,13 @@ CR_IMAGE: Final = "1.2.840.10008.5.1.4.1.1.1"
 
 
 def warm_up(site: SiteSettings) -> int:
-    """Encode and validate one answer in every kind; how many objects that made.
+    """Find every check, encode and validate one answer in every kind; how many objects that made.
 
     Raises:
         InvalidObject: an encoder refused the made-up answer.
     """
     catalog()
+    door()
     ctx = _context(site)
     made = [(encoder, encoder.encode(ctx)) for encoder in encoders().values()]
     for encoder, encoded in made:

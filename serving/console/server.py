@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from flows.house import open_house
-from flows.uploads import prepare
+from flows.warming import warm_up
 from radloop.process import announce
 from radloop.settings import Settings
 from radloop.tls import server_context
@@ -81,7 +81,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and sockets:
             announce(self._settings.home, NAME, _port(sockets[0]))
-            threading.Thread(target=prepare, args=(self._settings.site,), name="prepare").start()
+            threading.Thread(target=warm_up, args=(self._settings.site,), name="warming").start()
 
 
 def _port(sock: socket.socket) -> int:

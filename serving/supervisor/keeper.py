@@ -152,7 +152,8 @@ class Keeper:
         child.put_off(now)
         self._forget(child.row)
         self._log.warning("process died", name=child.row.name, pid=pid, exit_code=code, failures=child.failures)
-        self._end_orphans(pid)
+        with self._enduring(f"end what {child.row.name} left"):
+            self._end_orphans(pid)
 
     def _forget(self, row: Row) -> None:
         with self._enduring(f"forget {row.name}"):

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,16 +20,12 @@ from radloop.settings import load_settings
 from radloop.store import LocalStore
 from serving.gateway.reconcile import sweep
 from tests.clock import until
-from tests.peers.programs import need
+from tests.peers.strace import attached, strace
 from tests.serving.gateway.door import PEERS, Door, closing_ledger, make_home, open_door, process_door
 from tests.serving.gateway.sender import associated, instance, store
 from tests.serving.gateway.test_dimse import pdus_of, store_request
 
 C_STORE_RSP = r'sendto\(\d+, "\\4'  # a P-DATA-TF
-
-
-def strace(*options: str) -> list[str]:
-    return [need("strace", "strace"), "-f", "-qq", *options]
 
 
 def test_the_file_is_synced_renamed_and_its_folder_synced_and_the_ledger_committed_before_the_answer(
@@ -227,16 +222,3 @@ def half_a_store_request() -> bytes:
     """A whole command set, and the first fragment of a data set that does not end."""
     command, data = pdus_of(store_request("1.2.840.10008.5.1.4.1.1.7", "1.2.3", bytes(20_000)), 16_000)[:2]
     return command.replace(b"\x05\x03", b"\x03\x03", 1) + data.replace(b"\x05\x00", b"\x03\x00", 1)
-
-
-@contextlib.contextmanager
-def attached(command: list[str], pid: int) -> Iterator[None]:
-    """strace on every thread of a running process."""
-    tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
-    try:
-        until(lambda: f"TracerPid:\t{tracer.pid}" in Path(f"/proc/{pid}/status").read_text())
-        time.sleep(0.3)
-        yield
-    finally:
-        tracer.send_signal(signal.SIGINT)
-        tracer.communicate(timeout=10.0)

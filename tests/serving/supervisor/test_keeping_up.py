@@ -1,6 +1,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,9 +12,10 @@ from hypothesis import strategies as st
 
 from radloop.domain.errors import Unavailable
 from radloop.process import announce, announced, free_port
-from serving.supervisor import board, control, keeper
+from serving.supervisor import board, control, family, keeper
 from serving.supervisor.board import Entry, ProcessState
 from tests.clock import until
+from tests.peers.strace import attached, strace
 from tests.serving.supervisor.house import DIES, STUBBORN, gone, house, kill, program, server
 
 
@@ -111,6 +114,31 @@ def test_what_cannot_be_started_is_tried_again_and_the_others_run_on(tmp_path: P
         in_the_way.rmdir()
         until(lambda: set(it.states().values()) == {"READY"}, 20)
     assert it.words().count("start one") == 1
+
+
+def test_without_room_for_another_process_the_others_run_on_and_it_is_started_when_there_is(tmp_path: Path) -> None:
+    with house(tmp_path, server(tmp_path, "one", free_port()), server(tmp_path, "two", free_port())) as it:
+        until(lambda: set(it.states().values()) == {"READY"}, 20)
+        supervisor, other, forks = it.supervisor(), it.family_of("two"), "clone,clone3,fork,vfork"
+        no_room = strace("-p", str(supervisor), "-o", "/dev/null", "-e", f"inject={forks}:error=EAGAIN")
+        with attached(no_room, supervisor):
+            kill(it.pid("one"))
+            until(lambda: "start one" in it.words(), 20)
+            assert it.states() == {"one": "RESTARTING", "two": "READY"}
+        until(lambda: it.states()["one"] == "READY", 20)
+        assert it.family_of("two") == other
+
+
+def test_a_process_whose_name_the_kernel_cut_within_a_character_is_seen_like_any_other() -> None:
+    name = "a" * 14 + "é"
+    code = f"import time; open('/proc/self/comm', 'wb').write({name.encode()!r}); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        try:
+            comm = Path(f"/proc/{process.pid}/comm")
+            until(lambda: comm.read_bytes() == name.encode()[:15] + b"\n", 20)
+            assert (process.pid, os.getpid()) in {(kin.pid, kin.parent) for kin in family.living()}
+        finally:
+            process.kill()
 
 
 def test_a_board_that_cannot_be_written_stops_no_restart_and_is_written_when_it_can_be(tmp_path: Path) -> None:
