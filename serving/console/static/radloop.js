@@ -14,6 +14,15 @@
     setTimeout(() => line.remove(), problem ? 12000 : 5000);
   };
 
+  // What is still shown goes along to the next page: half a second is no time to read it.
+  window.addEventListener("pagehide", () => {
+    const shown = [...document.querySelectorAll("#said p")].map((line) => [line.textContent, line.className === "problem"]);
+    if (shown.length) sessionStorage.setItem("said", JSON.stringify(shown));
+  });
+  const kept = sessionStorage.getItem("said");
+  sessionStorage.removeItem("said");
+  for (const [text, problem] of JSON.parse(kept || "[]")) said(text, problem);
+
   const call = async (method, url, body) => {
     const headers = { "X-CSRF-Token": csrf, Accept: "application/json" };
     if (body !== undefined) headers["Content-Type"] = "application/json";

@@ -7,6 +7,18 @@
   const bar = document.getElementById("bar");
   const stage = document.getElementById("stage");
 
+  // The codes of TakenOut.refused (radloop.domain.errors, integrations.deidentify.refusals), for people.
+  const WHY = {
+    "unparsable": "no DICOM file and no picture, or damaged",
+    "undecodable": "its image cannot be read",
+    "too-large": "larger than is taken",
+    "not-an-image": "holds no image",
+    "burned-in": "may show who it is in its pixels, so identity cannot be taken away",
+    "unsearchable": "its pixels cannot be searched for who it is, so identity cannot be taken away",
+    "leaked": "something that says who it is was left in it",
+  };
+  const told = (refused) => [...new Set(refused)].map((code) => WHY[code] || code).join("; ");
+
   const send = (id, file, subject, moved) => new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", `/api/v1/uploads/${id}/files?subject=${subject}`);
@@ -15,8 +27,8 @@
     request.upload.onprogress = (event) => moved(event.loaded);
     request.onerror = () => reject(new Error("The console does not answer."));
     request.onload = () => {
-      const told = JSON.parse(request.responseText || "{}");
-      if (request.status === 200) resolve(told); else reject(new Error(told.error || `It was refused (${request.status}).`));
+      const answer = JSON.parse(request.responseText || "{}");
+      if (request.status === 200) resolve(answer); else reject(new Error(answer.error || `It was refused (${request.status}).`));
     };
     request.send(file);
   });
@@ -45,17 +57,20 @@
     for (const [number, file] of files.entries()) {
       stage.textContent = `File ${number + 1} of ${files.length}`;
       try {
-        const told = await send(upload.id, file, subject, (bytes) => show(done + bytes));
-        taken += told.taken;
-        refused.push(...told.refused);
+        const answer = await send(upload.id, file, subject, (bytes) => show(done + bytes));
+        taken += answer.taken;
+        refused.push(...answer.refused);
       } catch (error) {
         refused.push(error.message);
       }
       done += file.size;
       show(done);
     }
-    if (!taken) throw new Error(`No image in this could be taken: ${[...new Set(refused)].join("; ") || "nothing was there"}.`);
-    if (refused.length) window.radloop.said(`${refused.length} of the files were not taken: ${[...new Set(refused)].join("; ")}.`, true);
+    if (!taken) {
+      await window.radloop.call("DELETE", `/api/v1/uploads/${upload.id}`);
+      throw new Error(`No image in this could be taken: ${told(refused) || "nothing was there"}.`);
+    }
+    if (refused.length) window.radloop.said(`Not taken: ${refused.length} of ${taken + refused.length} (${told(refused)}).`, true);
     stage.textContent = "The models read";
     bar.removeAttribute("value");
     await window.radloop.call("POST", `/api/v1/uploads/${upload.id}/reading`);

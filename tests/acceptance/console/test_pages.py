@@ -148,8 +148,24 @@ def test_a_folder_dropped_on_upload_is_walked_and_what_is_no_image_in_it_is_told
         visitor.drop(tmp_path / "disc", ".drop")
         page.wait_for_url("**/upload/up_*", timeout=30_000)
         expect(page.get_by_text("Structured report (DICOM SR)")).to_be_visible()
+        expect(page.locator("#said")).to_contain_text("Not taken: 1 of 4 (no DICOM file and no picture, or damaged)")
         page.goto(visitor.url + "/upload")
         expect(page.locator("tbody tr").first.locator("td.number")).to_have_text("3")
+        assert visitor.problems == []
+
+
+def test_a_file_that_is_no_image_is_told_in_words_and_leaves_no_upload_behind(
+    browser: Browser, furnished: Furnished, tmp_path: Path
+) -> None:
+    (tmp_path / "note.txt").write_text("no image")
+    with visiting(browser, furnished.world.house, "visitor-reader", [Role.READER]) as visitor:
+        page = visitor.open("/upload")
+        before = page.locator("tbody tr").count()
+        page.set_input_files("#files", tmp_path / "note.txt")
+        expect(page.locator("#said")).to_contain_text("No image in this could be taken: no DICOM file and no picture")
+        page.reload()
+        assert page.locator("tbody tr").count() == before
+        expect(page.locator("#said")).to_contain_text("No image in this could be taken")
         assert visitor.problems == []
 
 
