@@ -37,7 +37,7 @@ roles = ["reports"]
 """
 SAID = {"conclusion": "No acute finding."}
 REPORTS = {"ehr": 1, "second": 1}
-ORDINARY, CAMPAIGN = 3, 20
+TRIES = 20
 
 
 @dataclass
@@ -113,10 +113,10 @@ def check_once(house: House, result: Result) -> None:
     assert len(finals) == signed
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("tries", [ORDINARY, pytest.param(CAMPAIGN, marks=pytest.mark.campaign)])
 def test_whenever_the_console_is_killed_a_sign_off_is_whole_or_not_there_and_the_same_again_makes_it_whole(
-    desk: Desk, tries: int
+    desk: Desk,
 ) -> None:
     whole = [answered(desk.house, seed) for seed in (1, 2)]
     assert desk.sign(whole[0].version_id) == 201  # its libraries are there after the first
@@ -124,9 +124,9 @@ def test_whenever_the_console_is_killed_a_sign_off_is_whole_or_not_there_and_the
     assert desk.sign(whole[1].version_id) == 201
     lasts = time.monotonic() - begun
     again: list[int] = []
-    for number in range(tries):
+    for number in range(TRIES):
         result = answered(desk.house, 3 + number)
-        sign_and_kill(desk, result.version_id, lasts * 1.3 * number / (tries - 1))
+        sign_and_kill(desk, result.version_id, lasts * 1.3 * number / (TRIES - 1))
         check_once(desk.house, result)
         desk.begin()
         again.append(desk.sign(result.version_id))
